@@ -5,8 +5,7 @@
 # make check        install what is missing, build, run every check and test;
 #                   TESTS="tests/sys/test_x.py -k name" narrows the last part
 # make check-asan check-tsan check-long     the tests again, with more patience
-# make unit lint lint-deep hdr-check format bench setup      parts of it
-# make install uninstall clean
+# make unit lint lint-deep hdr-check format bench setup install uninstall clean
 #
 # FLAVOUR=asan|tsan builds with sanitizers under build/FLAVOUR.  V=1 shows the
 # commands; WERROR=1 (or CI=1) makes a warning an error.
