@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.c - the net thread: HTTP exchanges over one curl multi handle.
+ *
+ * Role:    carries exchanges; knows HTTP and curl, nothing of S3.
+ * Owns:    the multi handle, all easy handles, the connections they keep.
+ * Threads: `locked` is shared, under the http queue lock; `net` belongs to
+ *          the net thread.  Others queue into inbox and canceled and wake it.
+ *
+ * An exchange is always in exactly one list by own.link (inbox, delayed,
+ * ready, active), or its owner's.
+ */
+#include <assert.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3/base/cleanup.h"
+#include "s3/base/lock.h"
+#include "s3/http.h"
+
+#define AGAIN_MS      20    /* after prepare() said -EAGAIN */
+#define IDLE_MS       60000 /* sleep when there is nothing to do */
+#define SPARE_HANDLES 32
+#define FOREGROUND    0
+#define BACKGROUND    1
+
+struct http {
+	struct http_config config; /* [I] */
+	char *ca_file;             /* [I] owned */
+	pthread_t thread;          /* [I] */
+	CURLM *multi;              /* [I] only woken by other threads */
+	struct lock lock;          /* the http queue lock */
+	struct {
+		struct list inbox;
+		struct list canceled;
+		bool stop;
+	} locked;
+	struct {
+		struct list delayed;
+		struct list ready[2];
+		struct list active;
+		unsigned active_count;
+		int64_t check_ms; /* no exchange is too slow before */
+		CURL *spare[SPARE_HANDLES];
+		unsigned spare_count;
+	} net;
+};
+
+static int64_t
+now_ms(const struct http *h)
+{
+	return clock_mono_ms(h->config.clock);
+}
+
+static CURL *
+take_handle(struct http *h)
+{
+	CURL *easy;
+
+	if (h->net.spare_count == 0)
+		return curl_easy_init();
+	easy = h->net.spare[--h->net.spare_count];
+	curl_easy_reset(easy);
+	return easy;
+}
+
+static void
+drop_handle(struct http *h, CURL *easy)
+{
+	if (h->net.spare_count == SPARE_HANDLES)
+		curl_easy_cleanup(easy);
+	else
+		h->net.spare[h->net.spare_count++] = easy;
+}
+
+/* Hand ${x}, which is in no list of ours, back to its owner. */
+static void
+finish(struct http *h, struct exchange *x, int err)
+{
+	x->err = err;
+	if (x->err < 0 && x->detail[0] == '\0')
+		(void)snprintf(
+		    x->detail, sizeof(x->detail), "%s", strerror(-x->err));
+	lock_take(&h->lock);
+	list_remove(&x->own.canceled);
+	x->own.is_started = false;
+	lock_drop(&h->lock);
+	x->ops->done(x);
+}
+
+/* End an exchange that has an easy handle. */
+static void
+finish_active(struct http *h, struct exchange *x, int err)
+{
+	CURL *easy = x->own.easy;
+
+	(void)curl_multi_remove_handle(h->multi, easy);
+	drop_handle(h, easy);
+	x->own.easy = NULL;
+	x->own.is_active = false;
+	h->net.active_count--;
+	list_remove(&x->own.link);
+	if (err < 0 && !x->is_local && x->detail[0] == '\0')
+		(void)snprintf(x->detail, sizeof(x->detail), "%.*s",
+		    (int)sizeof(x->detail) - 1, x->own.error);
+	finish(h, x, err);
+}
+
+/* Let ${x} leave; it is in no list. */
+static void
+send_exchange(struct http *h, struct exchange *x)
+{
+	CURL *easy;
+	int r;
+
+	exchange_clear(x);
+	r = x->ops->prepare(x);
+	if (r == -EAGAIN) {
+		x->start_ms = now_ms(h) + AGAIN_MS;
+		list_append(&h->net.delayed, &x->own.link);
+		return;
+	}
+	if (r < 0) {
+		x->is_local = true;
+		finish(h, x, r);
+		return;
+	}
+	easy = take_handle(h);
+	if (easy == NULL) {
+		finish(h, x, -ENOMEM);
+		return;
+	}
+	r = exchange_set_up(x, easy, &h->config);
+	if (r == 0 && curl_multi_add_handle(h->multi, easy) != CURLM_OK)
+		r = -ENOMEM;
+	if (r < 0) {
+		curl_easy_cleanup(easy);
+		finish(h, x, r);
+		return;
+	}
+	x->own.easy = easy;
+	x->own.is_active = true;
+	x->own.last_ms = now_ms(h);
+	h->net.active_count++;
+	list_append(&h->net.active, &x->own.link);
+}
+
+static void
+queue(struct http *h, struct exchange *x, int64_t now)
+{
+	struct list *l = &h->net.delayed;
+
+	if (x->start_ms <= now)
+		l = &h->net.ready[x->background ? BACKGROUND : FOREGROUND];
+	list_append(l, &x->own.link);
+}
+
+static void
+cancel_one(struct http *h, struct exchange *x)
+{
+	if (x->own.is_active) {
+		finish_active(h, x, -ECANCELED);
+		return;
+	}
+	list_remove(&x->own.link);
+	x->sent = false;
+	finish(h, x, -ECANCELED);
+}
+
+/*
+ * Take what other threads queued, then end what they canceled: that is never
+ * in the inbox, for both are emptied under one hold of the lock.
+ * Returns: false when the thread is to end.
+ */
+static bool
+take_inbox(struct http *h, int64_t now)
+{
+	struct list *l;
+	bool stop;
+
+	do {
+		lock_take(&h->lock);
+		stop = h->locked.stop;
+		for (l = list_pop(&h->locked.inbox); l != NULL;
+		     l = list_pop(&h->locked.inbox))
+			queue(h, LIST_ENTRY(l, struct exchange, own.link), now);
+		l = list_pop(&h->locked.canceled);
+		lock_drop(&h->lock);
+		if (l != NULL)
+			cancel_one(
+			    h, LIST_ENTRY(l, struct exchange, own.canceled));
+	} while (l != NULL);
+	return !stop;
+}
+
+static void
+wake_delayed(struct http *h, int64_t now)
+{
+	struct list *l, *next;
+
+	for (l = h->net.delayed.next; l != &h->net.delayed; l = next) {
+		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
+
+		next = l->next;
+		if (x->start_ms > now)
+			continue;
+		list_remove(l);
+		queue(h, x, now);
+	}
+}
+
+static void
+send_ready(struct http *h)
+{
+	while (h->net.active_count < h->config.connections) {
+		struct list *l = list_pop(&h->net.ready[FOREGROUND]);
+
+		if (l == NULL)
+			l = list_pop(&h->net.ready[BACKGROUND]);
+		if (l == NULL)
+			break;
+		send_exchange(h, LIST_ENTRY(l, struct exchange, own.link));
+	}
+}
+
+static void
+take_finished(struct http *h)
+{
+	CURLMsg *msg;
+	int left;
+
+	for (msg = curl_multi_info_read(h->multi, &left); msg != NULL;
+	     msg = curl_multi_info_read(h->multi, &left)) {
+		struct exchange *x = NULL;
+		CURLcode code = msg->data.result;
+		int r;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(
+		    msg->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+		r = x->err < 0 ? x->err : exchange_errno(code);
+		if (r == 0 && !x->own.has_head)
+			r = -ECONNRESET;
+		finish_active(h, x, r);
+	}
+}
+
+/* End what has not moved a byte for too long. */
+static void
+check_slow(struct http *h, int64_t now)
+{
+	int64_t limit = (int64_t)h->config.timeout_s * 1000;
+	struct list *l, *next;
+
+	if (now < h->net.check_ms)
+		return;
+	h->net.check_ms = now + limit;
+	for (l = h->net.active.next; l != &h->net.active; l = next) {
+		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
+
+		next = l->next;
+		if (now - x->own.last_ms >= limit) {
+			(void)snprintf(x->own.error, sizeof(x->own.error),
+			    "no byte came or went for %u s",
+			    h->config.timeout_s);
+			finish_active(h, x, -ETIMEDOUT);
+		} else if (x->own.last_ms + limit < h->net.check_ms) {
+			h->net.check_ms = x->own.last_ms + limit;
+		}
+	}
+}
+
+static int
+poll_ms(struct http *h, int64_t now)
+{
+	int64_t at = now + IDLE_MS;
+
+	if (h->net.active_count > 0 && h->net.check_ms < at)
+		at = h->net.check_ms;
+	if (h->net.active_count < h->config.connections) {
+		for (struct list *l = h->net.delayed.next; l != &h->net.delayed;
+		     l = l->next) {
+			struct exchange *x =
+			    LIST_ENTRY(l, struct exchange, own.link);
+
+			if (x->start_ms < at)
+				at = x->start_ms;
+		}
+	}
+	return at <= now ? 0 : (int)(at - now);
+}
+
+static void *
+net_main(void *arg)
+{
+	struct http *h = arg;
+	int64_t now = now_ms(h);
+	int running;
+
+	while (take_inbox(h, now)) {
+		wake_delayed(h, now);
+		(void)curl_multi_perform(h->multi, &running);
+		take_finished(h);
+		send_ready(h);
+		now = now_ms(h);
+		check_slow(h, now);
+		(void)curl_multi_poll(h->multi, NULL, 0, poll_ms(h, now), NULL);
+		now = now_ms(h);
+	}
+	return NULL;
+}
+
+/* Start the thread with all signals blocked: they are for the others. */
+static int
+start_thread(struct http *h)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&h->thread, NULL, net_main, h);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		(void)pthread_setname_np(h->thread, "pailfs-net");
+	return -r;
+}
+
+static void
+http_free(struct http *h)
+{
+	for (unsigned i = 0; i < h->net.spare_count; i++)
+		curl_easy_cleanup(h->net.spare[i]);
+	if (h->multi != NULL)
+		(void)curl_multi_cleanup(h->multi);
+	lock_fini(&h->lock);
+	free(h->ca_file);
+	free(h);
+	curl_global_cleanup();
+}
+
+int
+http_open(const struct http_config *config, struct http **ret)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	int r = 0;
+
+	if (h == NULL)
+		return -ENOMEM;
+	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+	lock_init(&h->lock);
+	list_init(&h->locked.inbox);
+	list_init(&h->locked.canceled);
+	list_init(&h->net.delayed);
+	list_init(&h->net.ready[FOREGROUND]);
+	list_init(&h->net.ready[BACKGROUND]);
+	list_init(&h->net.active);
+	h->config = *config;
+	h->config.ca_file = NULL;
+	h->multi = curl_multi_init();
+	if (h->multi == NULL)
+		r = -ENOMEM;
+	if (r == 0 && config->ca_file != NULL) {
+		h->ca_file = strdup(config->ca_file);
+		h->config.ca_file = h->ca_file;
+		r = h->ca_file == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0) {
+		(void)curl_multi_setopt(
+		    h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+		(void)curl_multi_setopt(
+		    h->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
+		r = start_thread(h);
+	}
+	if (r < 0) {
+		http_free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void
+http_close(struct http *h)
+{
+	if (h == NULL)
+		return;
+	lock_take(&h->lock);
+	h->locked.stop = true;
+	lock_drop(&h->lock);
+	(void)curl_multi_wakeup(h->multi);
+	(void)pthread_join(h->thread, NULL);
+	assert(h->net.active_count == 0);
+	http_free(h);
+}
+
+void
+http_start(struct http *h, struct exchange *x)
+{
+	x->own.clock = h->config.clock;
+	lock_take(&h->lock);
+	list_append(&h->locked.inbox, &x->own.link);
+	x->own.is_started = true;
+	if (x->own.is_canceled)
+		list_append(&h->locked.canceled, &x->own.canceled);
+	lock_drop(&h->lock);
+	(void)curl_multi_wakeup(h->multi);
+}
+
+void
+http_cancel(struct http *h, struct exchange *x)
+{
+	lock_take(&h->lock);
+	if (!x->own.is_canceled) {
+		x->own.is_canceled = true;
+		if (x->own.is_started)
+			list_append(&h->locked.canceled, &x->own.canceled);
+	}
+	lock_drop(&h->lock);
+	(void)curl_multi_wakeup(h->multi);
+}
