@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.c - the façade: open and close, and the calls on names.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/heads.h"
+#include "cache/listing.h"
+#include "cache/lookup.h"
+#include "cache/pool.h"
+#include "cache/store.h"
+#include "cache/view.h"
+#include "cache/worker.h"
+#include "s3/base/cleanup.h"
+
+#define TICK_MS 10000 /* clean facts are written about that often */
+
+/* Readers' buffers: whole blocks round the longest read. */
+#define BUFFER_SIZE (CACHE_READ_MAX + 2 * (size_t)CHUNK_BLOCK)
+
+int64_t
+cache_now_ms(const struct cache *c)
+{
+	return c->epoch_ms + clock_mono_ms(c->clock);
+}
+
+bool
+cache_is_fresh(const struct cache *c, int64_t seen_ms)
+{
+	int64_t now_ms = cache_now_ms(c);
+
+	return seen_ms != 0 && seen_ms <= now_ms &&
+	       now_ms - seen_ms < c->config.ttl_ms;
+}
+
+/* On the worker. */
+static void
+on_tick(void *arg)
+{
+	struct cache *c = arg;
+
+	entries_flush(c);
+}
+
+struct sweep_job {
+	struct job job;
+	struct cache *cache;
+};
+
+static void
+run_sweep(struct job *job)
+{
+	struct sweep_job *sweep = (struct sweep_job *)(void *)job;
+
+	store_sweep(sweep->cache);
+	free(sweep);
+}
+
+/* Look for files without an owner, beside what goes on. */
+static void
+post_sweep(struct cache *c)
+{
+	struct sweep_job *sweep = calloc(1, sizeof(*sweep));
+
+	if (sweep == NULL)
+		return; /* the next start will */
+	sweep->cache = c;
+	sweep->job.run = run_sweep;
+	worker_post(c->worker, &sweep->job);
+}
+
+static int
+copy_config(struct cache *c, const struct cache_config *config)
+{
+	c->config = *config;
+	c->config.dir = strdup(config->dir);
+	c->config.endpoint = strdup(config->endpoint);
+	c->config.bucket = strdup(config->bucket);
+	c->config.prefix = strdup(config->prefix);
+	c->clock = config->clock != NULL ? config->clock : &clock_system;
+	return c->config.dir == NULL || c->config.endpoint == NULL ||
+		       c->config.bucket == NULL || c->config.prefix == NULL
+		   ? -ENOMEM
+		   : 0;
+}
+
+static void
+free_config(struct cache *c)
+{
+	free((char *)(uintptr_t)c->config.dir);
+	free((char *)(uintptr_t)c->config.endpoint);
+	free((char *)(uintptr_t)c->config.bucket);
+	free((char *)(uintptr_t)c->config.prefix);
+}
+
+static int
+make_parts(struct cache *c)
+{
+	unsigned buffers = (unsigned)(c->config.memory / 2 / BUFFER_SIZE);
+	int r;
+
+	r = entries_new(&c->entries);
+	if (r == 0)
+		r = heads_new(c, &c->heads);
+	if (r == 0)
+		r = listings_new(c, &c->listings);
+	if (r == 0)
+		r = pool_new(BUFFER_SIZE, buffers < 2 ? 2 : buffers, &c->pool);
+	if (r == 0)
+		r = worker_start(on_tick, c, TICK_MS, &c->worker);
+	return r;
+}
+
+int
+cache_open(const struct cache_config *config, struct s3 *s3,
+    const struct cache_hooks *hooks, struct cache **ret, char *message,
+    size_t message_len)
+{
+	struct cache *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	message[0] = '\0';
+	c->lock_fd = -1;
+	c->chunks_fd = -1;
+	c->s3 = s3;
+	c->hooks = *hooks;
+	r = copy_config(c, config);
+	if (r == 0)
+		r = store_open(c, message, message_len);
+	if (r == 0)
+		r = make_parts(c);
+	if (r < 0) {
+		cache_close(c);
+		return r;
+	}
+	post_sweep(c);
+	*ret = c;
+	return 0;
+}
+
+void
+cache_close(struct cache *c)
+{
+	bool is_whole;
+
+	if (c == NULL)
+		return;
+	is_whole = c->worker != NULL;
+	heads_stop(c->heads);
+	worker_stop(c->worker);
+	listings_free(c->listings);
+	heads_free(c->heads);
+	entries_free(c->entries);
+	pool_free(c->pool);
+	store_close(c, is_whole);
+	evict_free(c->evict);
+	free_config(c);
+	free(c);
+}
+
+void
+cache_get_stats(struct cache *c, struct cache_stats *ret)
+{
+	*ret = (struct cache_stats){
+		.used = evict_used(c->evict),
+		.size = c->config.size,
+		.open_files = stats_get(&c->stats, STAT_OPEN_FILES),
+		.in_memory = entries_count(c),
+		.read_bytes = stats_get(&c->stats, STAT_READ_BYTES),
+		.hit_bytes = stats_get(&c->stats, STAT_HIT_BYTES),
+		.fetched_bytes = stats_get(&c->stats, STAT_FETCHED_BYTES),
+		.evicted_bytes = stats_get(&c->stats, STAT_EVICTED_BYTES),
+		.bad_blocks = stats_get(&c->stats, STAT_BAD_BLOCKS),
+	};
+	/* Levels for people: 0 where the database does not answer. */
+	(void)db_count_rows(c->db, &ret->entries);
+	(void)db_odd_count(c->db, &ret->odd_keys);
+}
+
+int
+cache_lookup(struct cache *c, uint64_t parent, const char *name,
+    struct waiter *w, struct cache_attr *ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r = lookup_name(c, parent, name, w, &row);
+
+	if (r == 0)
+		view_attr(c, &row, ret);
+	return r;
+}
+
+/* The attributes of a version that is not current any more. */
+static int
+old_attr(struct cache *c, uint64_t node, struct cache_attr *ret)
+{
+	struct entry *e = entry_find(c, node);
+	bool is_open;
+
+	if (e == NULL)
+		return -ESTALE;
+	lock_take(&e->lock);
+	is_open = e->is_superseded;
+	if (is_open) {
+		*ret = e->attr;
+		ret->valid_ms = c->config.ttl_ms;
+	}
+	lock_drop(&e->lock);
+	entry_put(e);
+	return is_open ? 0 : -ESTALE;
+}
+
+int
+cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
+    struct waiter *w, struct cache_attr *ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	(void)file; /* its version is ${node}'s */
+	r = lookup_node(c, node, true, w, &row);
+	if (r == -ESTALE)
+		return old_attr(c, node, ret);
+	if (r < 0)
+		return r;
+	view_attr(c, &row, ret);
+	entries_refresh(c, ret, row.version_id);
+	return 0;
+}
+
+int
+cache_statfs(struct cache *c, uint64_t *ret_entries)
+{
+	return db_count_rows(c->db, ret_entries);
+}
+
+int
+cache_odd_list(struct cache *c, cache_odd_fn *fn, void *arg)
+{
+	return db_odd_each(c->db, fn, arg);
+}

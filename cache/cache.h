@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache.h - the filesystem itself: the façade of the layer.
+ *
+ * A `struct cache` is one bucket (or a prefix of it) seen as a tree of files
+ * and directories, backed by S3 through an s3 client and by a local folder
+ * that holds what was learnt and fetched.  It knows neither FUSE nor HTTP.
+ *
+ * Numbers.  A *node* names one version of one entry: what a caller looked up
+ * and goes on to use.  When the object of a file changes remotely, the entry
+ * gets a new node; the old one then answers -ESTALE to whoever holds no open
+ * file of it, and its open files go on with their version.  The *inode*
+ * number (attr.ino) names the entry and stays.  Both are never reused, and
+ * are kept with the cache folder.  The root's node is CACHE_ROOT.
+ *
+ * Threads: any; all calls may run at once.  Locks: callers hold none.  Calls
+ * with a `struct waiter` may wait for S3; an interrupt of the waiter ends
+ * them with -EINTR (NULL: cannot be interrupted).  Without progress for
+ * config.timeout_s they end with -EIO.
+ *
+ * Errors are 0 or -errno; results go to ${ret} and are untouched on failure.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "s3/base/buf.h"
+#include "s3/base/clock.h"
+
+/* Opaque types. */
+struct cache;
+struct cache_dir;
+struct cache_file;
+struct s3;
+struct waiter;
+
+#define CACHE_ROOT     UINT64_C(1)
+#define CACHE_NAME_MAX 255 /* bytes; Linux NAME_MAX */
+
+enum cache_attrs {
+	CACHE_ATTRS_POSIX, /* metadata headers, fetched when asked for */
+	CACHE_ATTRS_LIST   /* size and LastModified of the listing alone */
+};
+
+/* Strings are borrowed until cache_open() returned. */
+struct cache_config {
+	const char *dir;      /* parent folder: one subfolder per bucket */
+	const char *endpoint; /* these three name the subfolder */
+	const char *bucket;
+	const char *prefix;       /* "" or "a/b/": the root of the tree */
+	uint64_t size;            /* bytes, all under the folder */
+	uint64_t free_space;      /* bytes left free on its filesystem */
+	uint64_t memory;          /* bytes for buffers */
+	unsigned ttl_ms;          /* entries, attributes, listings */
+	unsigned negative_ttl_ms; /* names that do not exist */
+	unsigned timeout_s;       /* without progress: -EIO */
+	enum cache_attrs attrs;
+	bool read_only;
+	bool has_uid; /* uid, gid, umask given: they win over metadata */
+	bool has_gid;
+	bool has_umask;
+	uint32_t uid; /* else: of what has no metadata */
+	uint32_t gid;
+	uint32_t umask;
+	uint32_t file_mode; /* permission bits where there is no metadata */
+	uint32_t dir_mode;
+	const struct clock *clock; /* NULL: clock_system */
+};
+
+/*
+ * What the layer above is told.  Called from any thread, with no lock held;
+ * a hook posts and returns: it calls nothing of this layer.
+ */
+struct cache_hooks {
+	void *arg;
+	/* ${name} in directory ${parent} changed remotely (or its listing:
+	 * name NULL).  ${node}: the old version's node, 0 if none. */
+	void (*changed)(
+	    void *arg, uint64_t parent, const char *name, uint64_t node);
+};
+
+/* One entry.  Times are nanoseconds since 1970. */
+struct cache_attr {
+	uint64_t node;
+	uint64_t ino;
+	uint64_t size; /* bytes */
+	uint32_t mode; /* type and permissions; type 0: not known yet */
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t rdev;
+	bool complete; /* false: node and type are right, the rest is not
+			  known without cache_getattr() */
+	int64_t atime_ns;
+	int64_t mtime_ns;
+	int64_t ctime_ns;
+	unsigned valid_ms; /* how long this may be believed */
+};
+
+/* Counters and levels, for people and for tests. */
+struct cache_stats {
+	uint64_t used;    /* bytes under the folder */
+	uint64_t size;    /* config.size */
+	uint64_t entries; /* rows of the tree */
+	uint64_t open_files;
+	uint64_t in_memory;     /* entry versions in memory */
+	uint64_t read_bytes;    /* given to readers */
+	uint64_t hit_bytes;     /* of them, were local */
+	uint64_t fetched_bytes; /* from S3 into chunk files */
+	uint64_t evicted_bytes;
+	uint64_t bad_blocks; /* CRC mismatches found (and fetched anew) */
+	uint64_t odd_keys;   /* keys that have no path */
+	uint64_t dirty_bytes;
+	uint64_t dirty_files;
+};
+
+/* ---- the whole ---- */
+
+/**
+ * cache_open(config, s3, hooks, ret, message, message_len):
+ * Open the cache folder (made if missing, 0700, locked against a second
+ * process), or start cold where it is empty or its database is damaged (moved
+ * aside), and start the threads.  Time does not depend on what is cached.
+ * Memory:  borrows ${s3} and ${hooks} until cache_close(); ${*ret} is owned.
+ * Returns: 0; -EBUSY in use; -EROFS, -EACCES, -ENOSPC the folder; -EPROTO of
+ *     a newer version of pailfs; -EEXIST of another bucket.  ${message} gets
+ *     a line for a person: cause and remedy (or, on success, "" or a warning).
+ */
+int cache_open(const struct cache_config *config, struct s3 *s3,
+    const struct cache_hooks *hooks, struct cache **ret, char *message,
+    size_t message_len);
+
+/* End the threads, write what is kept, free.  No call is under way. */
+void cache_close(struct cache *c);
+
+void cache_get_stats(struct cache *c, struct cache_stats *ret);
+
+/* ---- names ---- */
+
+/**
+ * cache_lookup(c, parent, name, w, ret):
+ * Find ${name} (1 to 255 bytes, no '/') in directory node ${parent}.  Asks S3
+ * only if what is known is older than the ttl.
+ * Returns: 0; -ENOENT; -ENAMETOOLONG; -ENOTDIR; -ESTALE; -EIO ...
+ */
+int cache_lookup(struct cache *c, uint64_t parent, const char *name,
+    struct waiter *w, struct cache_attr *ret);
+
+/**
+ * cache_getattr(c, node, file, w, ret):
+ * All attributes.  With attrs=posix this may cost a HEAD, once; siblings are
+ * asked ahead in parallel.  ${file}: an open file of ${node}, or NULL.
+ * Returns: 0; -ESTALE the node is of an older version and ${file} is NULL.
+ */
+int cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
+    struct waiter *w, struct cache_attr *ret);
+
+/* The target of a symlink, appended to ${ret}.  -EINVAL: not a symlink. */
+int cache_readlink(
+    struct cache *c, uint64_t node, struct waiter *w, struct buf *ret);
+
+/**
+ * cache_getxattr(c, node, name, w, ret):
+ * Append the value of extended attribute ${name} ("user.*" as stored, and
+ * the read-only user.s3.etag .version-id .storage-class .key .state).
+ * Returns: 0; -ENODATA no such attribute.
+ */
+int cache_getxattr(struct cache *c, uint64_t node, const char *name,
+    struct waiter *w, struct buf *ret);
+
+/* Append the names, each with its '\0', to ${ret}. */
+int cache_listxattr(
+    struct cache *c, uint64_t node, struct waiter *w, struct buf *ret);
+
+/* How many nodes the table of the tree holds, and how much fits. */
+int cache_statfs(struct cache *c, uint64_t *ret_entries);
+
+/* ---- directories ---- */
+
+/**
+ * cache_opendir(c, node, w, ret):
+ * Open a directory, listing it first if what is known is older than the ttl.
+ * Memory: ${*ret} is owned: cache_closedir().
+ */
+int cache_opendir(
+    struct cache *c, uint64_t node, struct waiter *w, struct cache_dir **ret);
+
+void cache_closedir(struct cache_dir *d);
+
+/*
+ * One entry of a directory; valid during the call.  ${attr} is as from
+ * cache_lookup(); a mode of type 0 means that the type is not known yet.
+ * ${next} is the cookie to go on after this entry.
+ * Returns: true to go on; false: this one was not taken, stop.
+ */
+typedef bool cache_dir_fn(
+    void *arg, const char *name, const struct cache_attr *attr, uint64_t next);
+
+/**
+ * cache_readdir(d, cookie, fn, arg):
+ * Give the entries after ${cookie} (0: from the start) to ${fn}, without "."
+ * and "..".  Stable while entries come and go: a cookie is never reused, an
+ * entry that was there all the time is given exactly once.
+ * Locks: ${fn} is called with none held and may not call this layer.
+ */
+int cache_readdir(
+    struct cache_dir *d, uint64_t cookie, cache_dir_fn *fn, void *arg);
+
+/* ---- files ---- */
+
+/**
+ * cache_file_open(c, node, flags, w, ret):
+ * Open a regular file (${flags} as open(2)).  Revalidates the version if it
+ * was last seen longer than the ttl ago (one HEAD).
+ * Memory:  ${*ret} is owned: cache_file_close().
+ * Returns: 0; -ESTALE the object changed: look up again; -EROFS; -EISDIR.
+ */
+int cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
+    struct cache_file **ret);
+
+void cache_file_close(struct cache_file *f);
+
+/* Whether nothing changed since the file's pages were last cached by the
+ * kernel, so that they may be kept (FOPEN_KEEP_CACHE). */
+bool cache_file_keeps_pages(struct cache_file *f);
+
+/* Bytes that were read: ${len} at ${data}, borrowed until put back. */
+struct cache_bytes {
+	const void *data;
+	size_t len;
+	void *owner; /* the layer's own */
+};
+
+/**
+ * cache_file_read(f, off, len, w, ret):
+ * Up to ${len} bytes (at most CACHE_READ_MAX) from ${off}; fewer only at the
+ * end of the file.  Never mixes versions.
+ * Memory:  ${ret} is given back with cache_bytes_put(), soon: the buffers are
+ *     few.
+ * Returns: 0; -ESTALE this version can no longer be reached; -EIO; -EINTR.
+ */
+#define CACHE_READ_MAX ((size_t)1 << 20)
+int cache_file_read(struct cache_file *f, uint64_t off, size_t len,
+    struct waiter *w, struct cache_bytes *ret);
+
+void cache_bytes_put(struct cache *c, struct cache_bytes *b);
+
+/* ---- for a person ---- */
+
+/* Called for each key that has no path; false: stop. */
+typedef bool cache_odd_fn(void *arg, const char *key, const char *reason);
+
+int cache_odd_list(struct cache *c, cache_odd_fn *fn, void *arg);
+
+#endif

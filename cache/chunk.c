@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk.c - the local bytes of one version.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/evict.h"
+#include "s3/base/log.h"
+
+#define PAGES_MAX 64 /* CRC pages in memory for one chunk: 4 KiB each */
+#define NAME_LEN  32
+
+struct crc_page {
+	struct list link;
+	uint64_t number;
+	bool is_changed;
+	uint32_t crc[DB_CRC_PAGE]; /* 0: none */
+	uint8_t checked[DB_CRC_PAGE / 8];
+};
+
+/* "xx/NODE": 256 folders keep each of them small. */
+static void
+name_of(uint64_t node, char name[NAME_LEN])
+{
+	(void)snprintf(
+	    name, NAME_LEN, "%02x/%" PRIu64, (unsigned)(node & 0xff), node);
+}
+
+static int
+open_file(struct cache *c, uint64_t node)
+{
+	char name[NAME_LEN];
+	int fd;
+
+	name_of(node, name);
+	fd = openat(c->chunks_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == ENOENT) {
+		char folder[3] = { name[0], name[1], '\0' };
+
+		if (mkdirat(c->chunks_fd, folder, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		fd = openat(
+		    c->chunks_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* What the database knows; nothing, where that is not to be trusted. */
+static int
+load_present(struct chunk *ch)
+{
+	struct db_chunk facts;
+	int r;
+
+	r = db_chunk_get(ch->cache->db, ch->node, &facts);
+	if (r == -ENOENT) {
+		ch->is_changed = true;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = rangeset_unpack(facts.present, facts.present_len, &ch->present);
+	db_chunk_fini(&facts);
+	if (r == -EBADMSG) {
+		log_debug("chunk=%" PRIu64 " facts damaged", ch->node);
+		rangeset_clear(&ch->present);
+		ch->is_changed = true;
+		r = 0;
+	}
+	return r;
+}
+
+/*
+ * After a crash the file may hold more than the database knows, or less: what
+ * lies beyond the end of the file is not present, and what is not present
+ * takes no room.
+ */
+static void
+mend_file(struct chunk *ch)
+{
+	uint64_t off = 0, gap_off, gap_end, size, bytes;
+	struct stat st;
+
+	if (fstat(ch->fd, &st) < 0)
+		return; /* reading will tell */
+	size = (uint64_t)st.st_size;
+	bytes = rangeset_bytes(&ch->present);
+	(void)rangeset_remove(&ch->present, size, UINT64_MAX);
+	if (rangeset_bytes(&ch->present) != bytes)
+		ch->is_changed = true;
+	if ((uint64_t)st.st_blocks * 512 <=
+	    rangeset_bytes(&ch->present) + 2 * CHUNK_BLOCK)
+		return;
+	while (off < size &&
+	       rangeset_next_gap(&ch->present, off, size, &gap_off, &gap_end)) {
+		if (fallocate(ch->fd,
+			FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)gap_off, (off_t)(gap_end - gap_off)) < 0)
+			return; /* it only takes room */
+		off = gap_end;
+	}
+}
+
+int
+chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
+{
+	int r;
+
+	*ret = (struct chunk){ .cache = c, .node = node, .fd = -1 };
+	rangeset_init(&ret->present);
+	list_init(&ret->pages);
+	r = open_file(c, node);
+	if (r < 0)
+		return r;
+	ret->fd = r;
+	r = load_present(ret);
+	if (r < 0) {
+		(void)close(ret->fd); /* nothing written */
+		ret->fd = -1;
+		rangeset_fini(&ret->present);
+		return r;
+	}
+	mend_file(ret);
+	/* A row for each file, so that no file is without an owner. */
+	return chunk_flush(ret);
+}
+
+static int
+flush_page(struct chunk *ch, struct crc_page *page)
+{
+	int r;
+
+	if (!page->is_changed)
+		return 0;
+	r = db_crc_put(ch->cache->db, ch->node, page->number, page->crc);
+	if (r == 0)
+		page->is_changed = false;
+	return r;
+}
+
+int
+chunk_flush(struct chunk *ch)
+{
+	struct db_chunk facts = { .node = ch->node,
+		.bytes = rangeset_bytes(&ch->present),
+		.used_ms = cache_now_ms(ch->cache) };
+	struct buf present = BUF_INIT(64 << 20);
+	int r = 0;
+
+	for (struct list *l = ch->pages.next; r == 0 && l != &ch->pages;
+	     l = l->next)
+		r = flush_page(ch, LIST_ENTRY(l, struct crc_page, link));
+	if (r < 0 || !ch->is_changed)
+		return r;
+	r = rangeset_pack(&ch->present, &present);
+	if (r == 0) {
+		facts.present = present.data;
+		facts.present_len = present.len;
+		r = db_chunk_put(ch->cache->db, &facts);
+	}
+	buf_fini(&present);
+	if (r == 0)
+		ch->is_changed = false;
+	return r;
+}
+
+void
+chunk_close(struct chunk *ch)
+{
+	struct list *l;
+
+	if (ch->fd < 0)
+		return;
+	/* Facts only: what is not written is fetched again. */
+	(void)chunk_flush(ch);
+	while ((l = list_pop(&ch->pages)) != NULL)
+		free(LIST_ENTRY(l, struct crc_page, link));
+	rangeset_fini(&ch->present);
+	(void)close(ch->fd); /* bytes that matter were fsynced before */
+	ch->fd = -1;
+}
+
+void
+chunk_delete(struct cache *c, uint64_t node)
+{
+	struct db_chunk facts;
+	char name[NAME_LEN];
+
+	name_of(node, name);
+	if (db_chunk_get(c->db, node, &facts) < 0)
+		return; /* there is none */
+	/* A row that stays names a file that is gone: harmless. */
+	(void)db_chunk_delete(c->db, node);
+	if (unlinkat(c->chunks_fd, name, 0) == 0)
+		evict_freed(c->evict, facts.bytes);
+	db_chunk_fini(&facts);
+}
+
+int
+chunk_write(struct chunk *ch, uint64_t off, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(ch->fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+chunk_read(struct chunk *ch, uint64_t off, void *data, size_t len)
+{
+	uint8_t *p = data;
+
+	while (len > 0) {
+		ssize_t n = pread(ch->fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO; /* shorter than what is present */
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int
+chunk_add(struct chunk *ch, uint64_t off, uint64_t len)
+{
+	ch->is_changed = true;
+	return rangeset_add(&ch->present, off, off + len);
+}
+
+/* The page of ${block}, from memory or the database; NULL: no memory. */
+static struct crc_page *
+page_of(struct chunk *ch, uint64_t block)
+{
+	uint64_t number = block / DB_CRC_PAGE;
+	struct crc_page *page;
+
+	for (struct list *l = ch->pages.next; l != &ch->pages; l = l->next) {
+		page = LIST_ENTRY(l, struct crc_page, link);
+		if (page->number == number) {
+			list_remove(l);
+			list_append(ch->pages.next, l); /* to the front */
+			return page;
+		}
+	}
+	if (ch->page_count == PAGES_MAX) {
+		page = LIST_ENTRY(ch->pages.prev, struct crc_page, link);
+		if (flush_page(ch, page) < 0)
+			log_debug("chunk=%" PRIu64 " crc lost", ch->node);
+		list_remove(&page->link);
+	} else {
+		page = malloc(sizeof(*page));
+		if (page == NULL)
+			return NULL;
+		ch->page_count++;
+	}
+	*page = (struct crc_page){ .number = number };
+	if (db_crc_get(ch->cache->db, ch->node, number, page->crc) < 0)
+		memset(page->crc, 0, sizeof(page->crc));
+	list_append(ch->pages.next, &page->link);
+	return page;
+}
+
+bool
+chunk_get_crc(struct chunk *ch, uint64_t block, uint32_t *ret)
+{
+	struct crc_page *page = page_of(ch, block);
+
+	if (page == NULL || page->crc[block % DB_CRC_PAGE] == 0)
+		return false;
+	*ret = page->crc[block % DB_CRC_PAGE];
+	return true;
+}
+
+void
+chunk_set_crc(struct chunk *ch, uint64_t block, uint32_t crc)
+{
+	struct crc_page *page = page_of(ch, block);
+
+	if (page == NULL)
+		return; /* none is legal */
+	page->crc[block % DB_CRC_PAGE] = crc;
+	page->is_changed = true;
+	chunk_set_checked(ch, block);
+}
+
+void
+chunk_clear_crc(struct chunk *ch, uint64_t block)
+{
+	struct crc_page *page = page_of(ch, block);
+	uint64_t i = block % DB_CRC_PAGE;
+
+	if (page == NULL || page->crc[i] == 0)
+		return;
+	page->crc[i] = 0;
+	page->checked[i / 8] &= (uint8_t) ~(1U << (i % 8));
+	page->is_changed = true;
+}
+
+bool
+chunk_is_checked(struct chunk *ch, uint64_t block)
+{
+	struct crc_page *page = page_of(ch, block);
+	uint64_t i = block % DB_CRC_PAGE;
+
+	return page != NULL && (page->checked[i / 8] >> (i % 8) & 1) != 0;
+}
+
+void
+chunk_set_checked(struct chunk *ch, uint64_t block)
+{
+	struct crc_page *page = page_of(ch, block);
+	uint64_t i = block % DB_CRC_PAGE;
+
+	if (page != NULL)
+		page->checked[i / 8] |= (uint8_t)(1U << (i % 8));
+}
+
+int
+chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
+{
+	uint64_t before = rangeset_bytes(&ch->present), freed;
+	int r;
+
+	r = rangeset_remove(&ch->present, off, end);
+	if (r < 0)
+		return r;
+	freed = before - rangeset_bytes(&ch->present);
+	if (freed == 0)
+		return 0;
+	ch->is_changed = true;
+	for (uint64_t b = off / CHUNK_BLOCK; b * CHUNK_BLOCK < end; b++)
+		chunk_clear_crc(ch, b);
+	r = chunk_flush(ch);
+	if (r == 0 &&
+	    fallocate(ch->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)off, (off_t)(end - off)) < 0)
+		r = -errno;
+	/* Not present any more, whatever the file still holds. */
+	evict_freed(ch->cache->evict, freed);
+	return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk.h - the local bytes of one version: a sparse file chunks/xx/NODE, the
+ * ranges of it that are present, and a CRC32C for each block.
+ *
+ * What is present is a clean fact: it is written to the database now and then
+ * and may be lost by a crash; then the bytes are fetched anew.  The order
+ * keeps lies out: bytes are written before they are called present; a block's
+ * CRC is withdrawn before the block is changed, and a range is withdrawn from
+ * the database before it is punched.  "No CRC" is legal, a wrong one never.
+ *
+ * Locks: all calls but chunk_write(), chunk_read() and chunk_delete() under
+ * the lock of the entry that the chunk is part of.
+ */
+#ifndef CACHE_CHUNK_H
+#define CACHE_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/rangeset.h"
+#include "s3/base/list.h"
+
+struct cache;
+
+#define CHUNK_BLOCK ((uint64_t)128 << 10) /* bytes; the unit of CRCs */
+
+struct chunk {
+	struct cache *cache;     /* [I] */
+	uint64_t node;           /* [I] its name */
+	int fd;                  /* [I] while open; -1 */
+	struct rangeset present; /* [e] */
+	struct list pages;       /* [e] struct crc_page, last used first */
+	unsigned page_count;     /* [e] */
+	bool is_changed;         /* [e] since it was written to the database */
+	uint64_t hand;           /* [e] where eviction goes on */
+};
+
+/* Make or open the chunk of ${node}, with what is known of it. */
+int chunk_open(struct cache *c, uint64_t node, struct chunk *ret);
+
+/* Write the facts, close.  An unopened chunk is fine. */
+void chunk_close(struct chunk *ch);
+
+/* Write the facts to the database if they changed. */
+int chunk_flush(struct chunk *ch);
+
+/* Remove file and facts of ${node}, which nobody has open. */
+void chunk_delete(struct cache *c, uint64_t node);
+
+/* All of ${len} bytes at ${off}: 0 or -errno. */
+int chunk_write(struct chunk *ch, uint64_t off, const void *data, size_t len);
+int chunk_read(struct chunk *ch, uint64_t off, void *data, size_t len);
+
+/* ${len} bytes at ${off} were written: they are present. */
+int chunk_add(struct chunk *ch, uint64_t off, uint64_t len);
+
+/* Take [off, end) out: facts first, then the file's blocks. */
+int chunk_punch(struct chunk *ch, uint64_t off, uint64_t end);
+
+/* The CRC of block number ${block}; false if it has none. */
+bool chunk_get_crc(struct chunk *ch, uint64_t block, uint32_t *ret);
+
+/* Set the CRC of a block whose bytes are known to be good. */
+void chunk_set_crc(struct chunk *ch, uint64_t block, uint32_t crc);
+void chunk_clear_crc(struct chunk *ch, uint64_t block);
+
+/* Whether the block was checked since the chunk was opened. */
+bool chunk_is_checked(struct chunk *ch, uint64_t block);
+void chunk_set_checked(struct chunk *ch, uint64_t block);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - private: what the parts of the layer share.
+ *
+ * A `struct cache` owns one of each part; parts reach each other through it
+ * by the functions of their headers only.  All pointers are set by
+ * cache_open() before the first thread starts and stay until cache_close().
+ */
+#ifndef CACHE_CORE_H
+#define CACHE_CORE_H
+
+#include <stdint.h>
+
+#include "cache/cache.h"
+#include "cache/stats.h"
+#include "s3/s3.h"
+
+/* Opaque types. */
+struct db;
+struct entries;
+struct evict;
+struct heads;
+struct listings;
+struct pool;
+struct worker;
+
+struct cache {
+	struct cache_config config; /* [I] strings are owned */
+	const struct clock *clock;  /* [I] */
+	struct s3 *s3;              /* [I] */
+	struct cache_hooks hooks;   /* [I] */
+	char *dir;                  /* [I] owned: the bucket's folder */
+	int chunks_fd;              /* [I] its folder chunks/ */
+	int lock_fd;                /* [I] flock'ed */
+	int64_t epoch_ms;           /* [I] cache clock - monotonic clock */
+	uint64_t boot_number;       /* [I] numbers from here on are new */
+	struct db *db;
+	struct entries *entries;
+	struct evict *evict;
+	struct listings *listings;
+	struct heads *heads;
+	struct pool *pool;
+	struct worker *worker;
+	struct stats stats;
+};
+
+/*
+ * The cache's clock, in milliseconds: near wall time, but never going back,
+ * neither in one run nor from one to the next.
+ */
+int64_t cache_now_ms(const struct cache *c);
+
+/* A monotonic time of the s3 layer (s3_result.sent_ms) on that clock. */
+static inline int64_t
+cache_ms(const struct cache *c, int64_t mono_ms)
+{
+	return c->epoch_ms + mono_ms;
+}
+
+/* Whether what was seen at ${seen_ms} is younger than the ttl. */
+bool cache_is_fresh(const struct cache *c, int64_t seen_ms);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db.c - the metadata database: connection, transactions, settings.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/db.h"
+#include "cache/db_stmt.h"
+#include "cache/schema.sql.h"
+#include "s3/base/cleanup.h"
+
+/* Numbers are taken from the file this many at a time. */
+#define NUMBER_BLOCK 4096
+#define CACHE_KIB    8192 /* SQLite's page cache */
+
+int
+db_errno(struct db *db, int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+		return sqlite3_system_errno(db->sql) == EACCES ? -EACCES
+							       : -EROFS;
+	default:
+		return -EIO;
+	}
+}
+
+void
+db_enter(struct db *db)
+{
+	if (pthread_mutex_lock(&db->mutex) != 0)
+		abort();
+}
+
+void
+db_leave(struct db *db)
+{
+	if (pthread_mutex_unlock(&db->mutex) != 0)
+		abort();
+}
+
+int
+db_step(struct db *db, sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return db_errno(db, rc);
+}
+
+int
+db_run(struct db *db, sqlite3_stmt *stmt)
+{
+	int r = db_step(db, stmt);
+
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	(void)sqlite3_clear_bindings(stmt);
+	return r < 0 ? r : 0;
+}
+
+static int
+exec(struct db *db, const char *text)
+{
+	return db_errno(db, sqlite3_exec(db->sql, text, NULL, NULL, NULL));
+}
+
+static int
+prepare_all(struct db *db)
+{
+	for (int i = 0; i < DB_STMT_COUNT; i++) {
+		int rc = sqlite3_prepare_v3(db->sql, db_stmt_text[i], -1,
+		    SQLITE_PREPARE_PERSISTENT, &db->stmt[i], NULL);
+		if (rc != SQLITE_OK)
+			return db_errno(db, rc);
+	}
+	return 0;
+}
+
+static int
+read_version(struct db *db, int *ret)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = db_errno(db, sqlite3_prepare_v2(
+			     db->sql, "PRAGMA user_version", -1, &stmt, NULL));
+	if (r < 0)
+		return r;
+	r = db_step(db, stmt);
+	if (r == 1)
+		*ret = sqlite3_column_int(stmt, 0);
+	(void)sqlite3_finalize(stmt); /* repeats the step's error */
+	return r < 0 ? r : 0;
+}
+
+/* Make the tables in a new file; refuse one of a newer program. */
+static int
+set_up(struct db *db, bool *ret_cold)
+{
+	char text[64];
+	int version = 0, r;
+
+	r = exec(db, "PRAGMA journal_mode=WAL");
+	if (r == 0)
+		r = read_version(db, &version);
+	if (r < 0)
+		return r;
+	if (version > DB_SCHEMA)
+		return -EPROTO;
+	*ret_cold = version == 0;
+	if (version == DB_SCHEMA)
+		return 0;
+	(void)snprintf(
+	    text, sizeof(text), "PRAGMA user_version=%d; COMMIT", DB_SCHEMA);
+	r = exec(db, "BEGIN IMMEDIATE");
+	if (r == 0)
+		r = exec(db, SCHEMA_SQL);
+	if (r == 0)
+		r = exec(db, text);
+	return r;
+}
+
+static int
+set_pragmas(struct db *db)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+	    "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-%d;"
+	    "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF;"
+	    "PRAGMA journal_size_limit=%d;",
+	    CACHE_KIB, 16 << 20);
+	return exec(db, text);
+}
+
+static void
+init_mutex(struct db *db)
+{
+	pthread_mutexattr_t attr;
+
+	if (pthread_mutexattr_init(&attr) != 0 ||
+	    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE) != 0 ||
+	    pthread_mutex_init(&db->mutex, &attr) != 0)
+		abort();
+	(void)pthread_mutexattr_destroy(&attr); /* cannot fail */
+}
+
+static int
+load_number(struct db *db)
+{
+	struct buf text = BUF_INIT(64);
+	int r = db_get_setting(db, "next_number", &text);
+
+	db->next_number = r == 0 ? strtoull(buf_str(&text), NULL, 10) : 2;
+	db->number_end = db->next_number;
+	buf_fini(&text);
+	return r == -ENOENT ? 0 : r;
+}
+
+int
+db_open(const char *path, struct db **ret, bool *ret_cold)
+{
+	struct db *db = calloc(1, sizeof(*db));
+	int r;
+
+	if (db == NULL)
+		return -ENOMEM;
+	init_mutex(db);
+	r = db_errno(db, sqlite3_open_v2(path, &db->sql,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+				 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+			     NULL));
+	if (r == 0)
+		r = set_up(db, ret_cold);
+	if (r == 0)
+		r = set_pragmas(db);
+	if (r == 0)
+		r = prepare_all(db);
+	if (r == 0)
+		r = load_number(db);
+	if (r < 0) {
+		db_close(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	for (int i = 0; i < DB_STMT_COUNT; i++)
+		(void)sqlite3_finalize(db->stmt[i]); /* old errors only */
+	(void)sqlite3_close(db->sql); /* all statements are gone */
+	(void)pthread_mutex_destroy(&db->mutex);
+	free(db);
+}
+
+const char *
+db_message(struct db *db)
+{
+	return sqlite3_errmsg(db->sql);
+}
+
+int
+db_begin(struct db *db)
+{
+	int r;
+
+	db_enter(db);
+	assert(!db->in_transaction);
+	r = db_run(db, db->stmt[DB_BEGIN]);
+	if (r < 0)
+		db_leave(db);
+	else
+		db->in_transaction = true;
+	return r;
+}
+
+int
+db_commit(struct db *db)
+{
+	int r;
+
+	assert(db->in_transaction);
+	r = db_run(db, db->stmt[DB_COMMIT]);
+	if (r < 0) {
+		db_rollback(db);
+		return r;
+	}
+	db->in_transaction = false;
+	db_leave(db);
+	return 0;
+}
+
+void
+db_rollback(struct db *db)
+{
+	assert(db->in_transaction);
+	/* A failed statement may have rolled back by itself. */
+	(void)db_run(db, db->stmt[DB_ROLLBACK]);
+	db->in_transaction = false;
+	db_leave(db);
+}
+
+int
+db_number(struct db *db, uint64_t *ret)
+{
+	char text[32];
+	int r = 0;
+
+	db_enter(db);
+	if (db->next_number == db->number_end) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64,
+		    db->next_number + NUMBER_BLOCK);
+		r = db_set_setting(db, "next_number", text);
+		if (r == 0)
+			db->number_end = db->next_number + NUMBER_BLOCK;
+	}
+	if (r == 0)
+		*ret = db->next_number++;
+	db_leave(db);
+	return r;
+}
+
+int
+db_get_setting(struct db *db, const char *name, struct buf *ret)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_SETTING_GET];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	r = db_step(db, stmt);
+	if (r == 1) {
+		const void *text = sqlite3_column_text(stmt, 0);
+		r = text == NULL ? -ENOMEM : buf_add_str(ret, text);
+	} else if (r == 0) {
+		r = -ENOENT;
+	}
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	db_leave(db);
+	return r;
+}
+
+int
+db_set_setting(struct db *db, const char *name, const char *value)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_SETTING_SET];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
+	r = db_run(db, stmt);
+	db_leave(db);
+	return r;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db.h - the metadata database: the only SQL of the program.
+ *
+ * Role:    rows of the tree, facts about chunk files, what is owed to S3.
+ * Owns:    meta.db (SQLite, WAL) in the cache folder.
+ * Threads: any.  One connection behind the db lock, which is the last but
+ *          one in the lock order; it is recursive, so that between db_begin()
+ *          and db_commit() one thread makes several calls as one transaction.
+ *          No transaction outlives the call of the façade that began it.
+ *
+ * Times named _ms are the cache's own clock (see cache_now_ms() in core.h);
+ * times named _ns are wall time.  Numbers (id, node) come from db_number()
+ * and are never used twice, so that a directory cookie, an inode number or
+ * the name of a chunk file means one thing for ever.
+ *
+ * Errors: -ENOENT no such row; -EIO the database (its text by db_message());
+ * -ENOSPC; -EBADMSG damaged.
+ */
+#ifndef CACHE_DB_H
+#define CACHE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "s3/base/buf.h"
+
+#define DB_SCHEMA 1 /* PRAGMA user_version */
+
+struct db;
+
+/* What an entry is.  Stored: the numbers stay. */
+enum row_kind {
+	ROW_UNKNOWN = 0, /* a small object whose headers were not seen */
+	ROW_FILE = 1,
+	ROW_DIR = 2,
+	ROW_SYMLINK = 3,
+	ROW_SPECIAL = 4 /* FIFO, socket, device: by mode */
+};
+
+/* What is known of an entry's metadata headers.  Stored. */
+enum row_attrs {
+	ROW_ATTRS_NONE = 0,
+	ROW_ATTRS_KNOWN = 1,
+	ROW_ATTRS_FRESH = 2 /* known, but the object was younger than 2 s
+			       then: a change may hide behind the same time */
+};
+
+/* One entry of the tree. */
+struct row {
+	uint64_t id;     /* inode number and directory cookie */
+	uint64_t node;   /* of its version */
+	uint64_t parent; /* id of the directory; 0: the root */
+	char *name;      /* owned */
+	enum row_kind kind;
+	int name_state; /* enum state_name */
+	int attr_state; /* enum state_attrs */
+	int byte_state; /* enum state_bytes */
+	uint64_t size;
+	int64_t modified_ns; /* Last-Modified */
+	char *etag;          /* owned, NULL: none (directories) */
+	char *version_id;    /* owned, NULL */
+	char *storage_class; /* owned, NULL */
+	enum row_attrs attrs;
+	uint32_t mode; /* type and permissions, 0: no metadata */
+	uint32_t uid;  /* UINT32_MAX: no metadata; gid likewise */
+	uint32_t gid;
+	uint32_t rdev;
+	int64_t atime_ns; /* 0: no metadata */
+	int64_t mtime_ns;
+	int64_t ctime_ns;
+	char *content_type; /* owned, NULL */
+	char *token;        /* owned, NULL */
+	char *target;       /* owned; symlinks, NULL: not fetched yet */
+	void *meta;         /* owned; attrs_pack() form */
+	size_t meta_len;
+	bool is_marked;     /* directories: `dir/` exists as an object */
+	int64_t seen_ms;    /* when the last observation was asked for */
+	int64_t changed_ms; /* last change by our own hand */
+	int64_t listed_ms;  /* directories: last whole listing; 0: none */
+	char *base_key;     /* owned; NULL: by name.  Where the base lies */
+};
+
+/* A chunk file. */
+struct db_chunk {
+	uint64_t node; /* its name */
+	uint64_t bytes;
+	int64_t used_ms;
+	void *present; /* owned; rangeset_pack() form */
+	size_t present_len;
+};
+
+/* Free the strings of ${row} and make it empty. */
+void row_fini(struct row *row);
+
+/**
+ * db_open(path, ret, ret_cold):
+ * Open or make the database.  ${*ret_cold}: it was empty.
+ * Returns: 0; -EPROTO a newer schema; -EBADMSG not a database or damaged;
+ *     -EIO, -EACCES, -EROFS, -ENOSPC.
+ */
+int db_open(const char *path, struct db **ret, bool *ret_cold);
+void db_close(struct db *db);
+
+/* SQLite's words for the last error of this connection, for a log line. */
+const char *db_message(struct db *db);
+
+/* A number never given before, greater than all before. */
+int db_number(struct db *db, uint64_t *ret);
+
+/* ---- transactions: the lock is held between ---- */
+
+int db_begin(struct db *db);
+int db_commit(struct db *db); /* on failure all is rolled back */
+void db_rollback(struct db *db);
+
+/* ---- settings ---- */
+
+/* The text stored as ${name}, appended to ${ret}; -ENOENT. */
+int db_get_setting(struct db *db, const char *name, struct buf *ret);
+int db_set_setting(struct db *db, const char *name, const char *value);
+
+/* ---- the tree; rows are filled in and owned by the caller: row_fini() ---- */
+
+int db_row_by_id(struct db *db, uint64_t id, struct row *ret);
+int db_row_by_node(struct db *db, uint64_t node, struct row *ret);
+int db_row_by_name(
+    struct db *db, uint64_t parent, const char *name, struct row *ret);
+
+/* Insert ${row}, or replace the one of the same id. */
+int db_row_put(struct db *db, const struct row *row);
+
+/* Set only seen_ms. */
+int db_row_seen(struct db *db, uint64_t id, int64_t seen_ms);
+
+/* Set only listed_ms. */
+int db_row_listed(struct db *db, uint64_t id, int64_t listed_ms);
+
+/* Remove the row ${id}, and all below it. */
+int db_row_delete(struct db *db, uint64_t id);
+
+/* Called for a row; borrowed during the call.  false: stop. */
+typedef bool db_row_fn(void *arg, const struct row *row);
+
+/* The children of ${parent} with id above ${after}, by id, at most ${max}. */
+int db_rows_after(struct db *db, uint64_t parent, uint64_t after, unsigned max,
+    db_row_fn *fn, void *arg);
+
+/* The children of ${parent} that no observation since ${ms} has seen. */
+int db_rows_unseen(
+    struct db *db, uint64_t parent, int64_t ms, db_row_fn *fn, void *arg);
+
+/* All rows below ${id}, not itself. */
+int db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg);
+
+int db_count_rows(struct db *db, uint64_t *ret);
+
+/* ---- chunk files ---- */
+
+int db_chunk_get(struct db *db, uint64_t node, struct db_chunk *ret);
+void db_chunk_fini(struct db_chunk *chunk);
+int db_chunk_put(struct db *db, const struct db_chunk *chunk);
+int db_chunk_delete(struct db *db, uint64_t node); /* and its CRCs */
+
+/* The least recently used chunks, at most ${max}: nodes and bytes only. */
+int db_chunks_oldest(struct db *db, unsigned skip, unsigned max,
+    struct db_chunk *ret, unsigned *ret_count);
+int db_chunks_bytes(struct db *db, uint64_t *ret);
+
+/*
+ * CRCs of a chunk file, by pages of DB_CRC_PAGE blocks: 0 in an element means
+ * that the block has none.
+ */
+#define DB_CRC_PAGE 1024
+int db_crc_get(struct db *db, uint64_t node, uint64_t page,
+    uint32_t ret[DB_CRC_PAGE]); /* -ENOENT: none at all */
+int db_crc_put(struct db *db, uint64_t node, uint64_t page,
+    const uint32_t crc[DB_CRC_PAGE]);
+
+/* ---- keys that have no path ---- */
+
+int db_odd_put(
+    struct db *db, const char *key, const char *reason, bool *ret_new);
+int db_odd_count(struct db *db, uint64_t *ret);
+typedef bool db_odd_fn(void *arg, const char *key, const char *reason);
+int db_odd_each(struct db *db, db_odd_fn *fn, void *arg);
+
+#endif

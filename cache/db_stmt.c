@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db_stmt.c - the text of the prepared statements.
+ */
+#include "cache/db_stmt.h"
+
+#define ROW_COLUMNS                                                            \
+	"id, node, parent, name, kind, name_state, attr_state,"                \
+	" byte_state, size, modified_ns, etag, version_id, storage_class,"     \
+	" attrs, mode, uid, gid, rdev, atime_ns, mtime_ns, ctime_ns,"          \
+	" content_type, token, target, meta, is_marked, seen_ms,"              \
+	" changed_ms, listed_ms, base_key"
+
+#define SELECT_ROW "SELECT " ROW_COLUMNS " FROM entry "
+
+const char *const db_stmt_text[DB_STMT_COUNT] = {
+	[DB_BEGIN] = "BEGIN IMMEDIATE",
+	[DB_COMMIT] = "COMMIT",
+	[DB_ROLLBACK] = "ROLLBACK",
+	[DB_SETTING_GET] = "SELECT value FROM setting WHERE name = ?1",
+	[DB_SETTING_SET] = "INSERT OR REPLACE INTO setting VALUES (?1, ?2)",
+	[DB_ROW_BY_ID] = SELECT_ROW "WHERE id = ?1",
+	[DB_ROW_BY_OWN_NODE] = SELECT_ROW "WHERE id = ?1 AND node = ?1",
+	[DB_ROW_BY_OTHER_NODE] = SELECT_ROW "WHERE node = ?1 AND node <> id",
+	[DB_ROW_BY_NAME] = SELECT_ROW "WHERE parent = ?1 AND name = ?2",
+	[DB_ROW_PUT] = "INSERT OR REPLACE INTO entry (" ROW_COLUMNS
+		       ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		       "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[DB_ROW_SEEN] = "UPDATE entry SET seen_ms = ?2 WHERE id = ?1",
+	[DB_ROW_LISTED] = "UPDATE entry SET listed_ms = ?2 WHERE id = ?1",
+	[DB_ROW_DELETE] = "WITH RECURSIVE below (id) AS (VALUES (?1) UNION ALL"
+			  " SELECT entry.id FROM entry JOIN below"
+			  " ON entry.parent = below.id)"
+			  " DELETE FROM entry WHERE id IN below",
+	[DB_ROWS_AFTER] =
+	    SELECT_ROW "INDEXED BY entry_parent"
+		       " WHERE parent = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+	[DB_ROWS_UNSEEN] =
+	    SELECT_ROW "INDEXED BY entry_parent"
+		       " WHERE parent = ?1 AND seen_ms < ?2 ORDER BY id",
+	[DB_ROWS_BELOW] =
+	    "WITH RECURSIVE below (below_id) AS (VALUES (?1) UNION ALL"
+	    " SELECT entry.id FROM entry JOIN below"
+	    " ON entry.parent = below_id) " SELECT_ROW
+	    "WHERE id IN below AND id <> ?1",
+	[DB_ROWS_COUNT] = "SELECT count(*) FROM entry",
+	[DB_CHUNK_GET] = "SELECT node, bytes, used_ms, present FROM chunk"
+			 " WHERE node = ?1",
+	[DB_CHUNK_PUT] = "INSERT OR REPLACE INTO chunk VALUES (?1, ?2, ?3, ?4)",
+	[DB_CHUNK_DELETE] = "DELETE FROM chunk WHERE node = ?1",
+	[DB_CHUNKS_OLDEST] = "SELECT node, bytes, used_ms FROM chunk"
+			     " WHERE bytes > 0"
+			     " ORDER BY used_ms LIMIT ?2 OFFSET ?1",
+	[DB_CHUNKS_BYTES] = "SELECT total(bytes) FROM chunk",
+	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",
+	[DB_CRC_PUT] = "INSERT OR REPLACE INTO crc VALUES (?1, ?2, ?3)",
+	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
+	[DB_ODD_PUT] = "INSERT OR IGNORE INTO odd VALUES (?1, ?2)",
+	[DB_ODD_COUNT] = "SELECT count(*) FROM odd",
+	[DB_ODD_EACH] = "SELECT key, reason FROM odd ORDER BY key",
+};

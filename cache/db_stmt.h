@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db_stmt.h - private to db*.c: the connection and its prepared statements.
+ */
+#ifndef CACHE_DB_STMT_H
+#define CACHE_DB_STMT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "cache/db.h"
+
+enum db_stmt {
+	DB_BEGIN,
+	DB_COMMIT,
+	DB_ROLLBACK,
+	DB_SETTING_GET,
+	DB_SETTING_SET,
+	DB_ROW_BY_ID,
+	DB_ROW_BY_OWN_NODE,
+	DB_ROW_BY_OTHER_NODE,
+	DB_ROW_BY_NAME,
+	DB_ROW_PUT,
+	DB_ROW_SEEN,
+	DB_ROW_LISTED,
+	DB_ROW_DELETE,
+	DB_ROWS_AFTER,
+	DB_ROWS_UNSEEN,
+	DB_ROWS_BELOW,
+	DB_ROWS_COUNT,
+	DB_CHUNK_GET,
+	DB_CHUNK_PUT,
+	DB_CHUNK_DELETE,
+	DB_CHUNKS_OLDEST,
+	DB_CHUNKS_BYTES,
+	DB_CRC_GET,
+	DB_CRC_PUT,
+	DB_CRC_DELETE,
+	DB_ODD_PUT,
+	DB_ODD_COUNT,
+	DB_ODD_EACH,
+	DB_STMT_COUNT
+};
+
+extern const char *const db_stmt_text[DB_STMT_COUNT];
+
+struct db {
+	pthread_mutex_t mutex; /* the db lock; recursive */
+	sqlite3 *sql;          /* [I]; used under the lock */
+	sqlite3_stmt *stmt[DB_STMT_COUNT];
+	bool in_transaction;  /* [mutex] */
+	uint64_t next_number; /* [mutex] */
+	uint64_t number_end;  /* [mutex] below it they are reserved */
+};
+
+void db_enter(struct db *db);
+void db_leave(struct db *db);
+
+/* The errno of a result code: 0 or -errno. */
+int db_errno(struct db *db, int rc);
+
+/* One step: 1 a row, 0 done, or -errno.  The caller resets. */
+int db_step(struct db *db, sqlite3_stmt *stmt);
+
+/* Step once, reset, clear: 0 or -errno. */
+int db_run(struct db *db, sqlite3_stmt *stmt);
+
+#endif

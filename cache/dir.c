@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dir.c - open directories.
+ *
+ * A cookie is the id of the row last given: rows are never renumbered, so a
+ * directory may change under a reader without losing or repeating an entry
+ * that was there all the time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/cache.h"
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/listing.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+
+/* Rows read from the database at once. */
+#define BATCH 256
+
+struct cache_dir {
+	struct cache *cache;
+	uint64_t id;
+};
+
+int
+cache_opendir(
+    struct cache *c, uint64_t node, struct waiter *w, struct cache_dir **ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct cache_dir *d;
+	int r;
+
+	r = view_dir(c, node, &row);
+	if (r == 0)
+		r = listing_want(c, &row, w);
+	if (r < 0)
+		return r;
+	d = malloc(sizeof(*d));
+	if (d == NULL)
+		return -ENOMEM;
+	*d = (struct cache_dir){ .cache = c, .id = row.id };
+	*ret = d;
+	return 0;
+}
+
+void
+cache_closedir(struct cache_dir *d)
+{
+	free(d);
+}
+
+/* Rows copied out, so that none is given under the db lock. */
+struct batch {
+	struct cache *cache;
+	struct {
+		char *name; /* owned */
+		struct cache_attr attr;
+		uint64_t id;
+	} rows[BATCH];
+	unsigned count;
+	uint64_t last; /* id */
+	int r;
+};
+
+static bool
+take_row(void *arg, const struct row *row)
+{
+	struct batch *b = arg;
+	char *name;
+
+	b->last = row->id;
+	if (!view_is_visible(row))
+		return true;
+	name = strdup(row->name);
+	if (name == NULL) {
+		b->r = -ENOMEM;
+		return false;
+	}
+	b->rows[b->count].name = name;
+	b->rows[b->count].id = row->id;
+	view_attr(b->cache, row, &b->rows[b->count].attr);
+	b->count++;
+	return true;
+}
+
+int
+cache_readdir(struct cache_dir *d, uint64_t cookie, cache_dir_fn *fn, void *arg)
+{
+	AUTO_FREE struct batch *b = malloc(sizeof(*b));
+	bool more = true;
+	int r = 0;
+
+	if (b == NULL)
+		return -ENOMEM;
+	while (more && r == 0) {
+		b->cache = d->cache;
+		b->count = 0;
+		b->last = cookie;
+		b->r = 0;
+		r = db_rows_after(
+		    d->cache->db, d->id, cookie, BATCH, take_row, b);
+		if (r == 0)
+			r = b->r;
+		for (unsigned i = 0; i < b->count; i++) {
+			if (more && r == 0)
+				more = fn(arg, b->rows[i].name,
+				    &b->rows[i].attr, b->rows[i].id);
+			free(b->rows[i].name);
+		}
+		if (b->last == cookie)
+			break;
+		cookie = b->last;
+	}
+	return r;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entry.c - entry versions in memory.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/map.h"
+
+struct entries {
+	struct lock lock;
+	struct map by_node; /* [lock] to struct entry */
+	struct list all;    /* [lock] */
+};
+
+int
+entries_new(struct entries **ret)
+{
+	struct entries *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return -ENOMEM;
+	lock_init(&t->lock);
+	map_init(&t->by_node);
+	list_init(&t->all);
+	*ret = t;
+	return 0;
+}
+
+void
+entries_free(struct entries *t)
+{
+	if (t == NULL)
+		return;
+	assert(t->by_node.count == 0);
+	map_fini(&t->by_node);
+	lock_fini(&t->lock);
+	free(t);
+}
+
+static struct entry *
+find_locked(struct entries *t, uint64_t node)
+{
+	uint64_t value;
+
+	return map_get(&t->by_node, node, &value)
+		   ? (struct entry *)(uintptr_t)value
+		   : NULL;
+}
+
+static void
+entry_free(struct entry *e)
+{
+	if (e == NULL)
+		return;
+	chunk_close(&e->chunk);
+	lock_fini(&e->lock);
+	free(e->key);
+	free(e->etag);
+	free(e->version_id);
+	free(e);
+}
+
+static void
+entry_freep(struct entry **e)
+{
+	entry_free(*e);
+}
+
+static char *
+copy_or_null(const char *s)
+{
+	return s == NULL ? NULL : strdup(s);
+}
+
+/* Make the entry of ${row}, with its chunk. */
+static int
+entry_new(struct cache *c, const struct row *row, struct entry **ret)
+{
+	AUTO(entry_freep) struct entry *e = calloc(1, sizeof(*e));
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r;
+
+	if (e == NULL)
+		return -ENOMEM;
+	e->chunk.fd = -1;
+	e->cache = c;
+	e->node = row->node;
+	e->ino = row->id;
+	e->size = row->size;
+	lock_init(&e->lock);
+	list_init(&e->link);
+	list_init(&e->fetches);
+	list_init(&e->readers);
+	view_attr(c, row, &e->attr);
+	e->etag = copy_or_null(row->etag);
+	e->version_id = copy_or_null(row->version_id);
+	if ((row->etag != NULL && e->etag == NULL) ||
+	    (row->version_id != NULL && e->version_id == NULL))
+		return -ENOMEM;
+	r = view_key(c, row, &key);
+	if (r == 0)
+		r = buf_take(&key, &e->key);
+	buf_fini(&key);
+	if (r < 0)
+		return r;
+	r = chunk_open(c, e->node, &e->chunk);
+	if (r < 0)
+		return r;
+	*ret = TAKE(e);
+	return 0;
+}
+
+static int
+load_locked(struct cache *c, uint64_t node, struct entry **ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct entry *e = NULL;
+	int r;
+
+	r = db_row_by_node(c->db, node, &row);
+	if (r == -ENOENT)
+		return -ESTALE;
+	if (r == 0 && row.kind == ROW_DIR)
+		r = -EISDIR;
+	if (r == 0)
+		r = entry_new(c, &row, &e);
+	if (r < 0)
+		return r;
+	r = map_set(&c->entries->by_node, node, (uintptr_t)e);
+	if (r < 0) {
+		entry_free(e);
+		return r;
+	}
+	list_append(&c->entries->all, &e->link);
+	*ret = e;
+	return 0;
+}
+
+int
+entry_get(struct cache *c, uint64_t node, struct entry **ret)
+{
+	struct entry *e;
+	int r = 0;
+
+	lock_take(&c->entries->lock);
+	e = find_locked(c->entries, node);
+	if (e == NULL)
+		r = load_locked(c, node, &e);
+	if (r == 0) {
+		e->refs++;
+		*ret = e;
+	}
+	lock_drop(&c->entries->lock);
+	return r;
+}
+
+struct entry *
+entry_find(struct cache *c, uint64_t node)
+{
+	struct entry *e;
+
+	lock_take(&c->entries->lock);
+	e = find_locked(c->entries, node);
+	if (e != NULL)
+		e->refs++;
+	lock_drop(&c->entries->lock);
+	return e;
+}
+
+void
+entry_put(struct entry *e)
+{
+	struct cache *c;
+	uint64_t node;
+	bool superseded;
+
+	if (e == NULL)
+		return;
+	c = e->cache;
+	lock_take(&c->entries->lock);
+	if (--e->refs > 0) {
+		lock_drop(&c->entries->lock);
+		return;
+	}
+	assert(e->handles == 0);
+	(void)map_remove(&c->entries->by_node, e->node); /* it is there */
+	list_remove(&e->link);
+	node = e->node;
+	superseded = e->is_superseded; /* nobody else is left to set it */
+	/* Under the table's lock: nobody opens the chunk a second time. */
+	entry_free(e);
+	if (superseded)
+		chunk_delete(c, node);
+	lock_drop(&c->entries->lock);
+}
+
+void
+entry_add_handle(struct entry *e)
+{
+	struct entries *t = e->cache->entries;
+
+	lock_take(&t->lock);
+	e->handles++;
+	list_remove(&e->link);
+	list_append(&t->all, &e->link);
+	lock_drop(&t->lock);
+}
+
+bool
+entry_drop_handle(struct entry *e)
+{
+	struct entries *t = e->cache->entries;
+	bool last;
+
+	lock_take(&t->lock);
+	last = --e->handles == 0;
+	lock_drop(&t->lock);
+	return last;
+}
+
+void
+entries_supersede(struct cache *c, uint64_t node)
+{
+	struct entry *e;
+
+	lock_take(&c->entries->lock);
+	e = find_locked(c->entries, node);
+	if (e != NULL) {
+		lock_take(&e->lock);
+		e->is_superseded = true;
+		lock_drop(&e->lock);
+	} else {
+		chunk_delete(c, node);
+	}
+	lock_drop(&c->entries->lock);
+}
+
+void
+entries_refresh(
+    struct cache *c, const struct cache_attr *attr, const char *version_id)
+{
+	struct entry *e = entry_find(c, attr->node);
+
+	if (e == NULL)
+		return;
+	lock_take(&e->lock);
+	e->attr = *attr;
+	if (e->version_id == NULL)
+		e->version_id = copy_or_null(version_id);
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+bool
+entries_drop_closed(struct cache *c, uint64_t node)
+{
+	bool closed;
+
+	lock_take(&c->entries->lock);
+	closed = find_locked(c->entries, node) == NULL;
+	if (closed)
+		chunk_delete(c, node);
+	lock_drop(&c->entries->lock);
+	return closed;
+}
+
+/* The first range that is in use and meets [off, end). */
+static bool
+find_in_use(
+    struct list *readers, uint64_t off, uint64_t end, struct reader **ret)
+{
+	bool found = false;
+
+	for (struct list *l = readers->next; l != readers; l = l->next) {
+		struct reader *r = LIST_ENTRY(l, struct reader, link);
+
+		if (r->off < end && r->end > off &&
+		    (!found || r->off < (*ret)->off)) {
+			*ret = r;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static uint64_t
+block_down(uint64_t off)
+{
+	return off / CHUNK_BLOCK * CHUNK_BLOCK;
+}
+
+/*
+ * Punch up to ${want} bytes out of [off, end), whole blocks, sparing what is
+ * in use.
+ */
+static uint64_t
+punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
+{
+	struct reader *use = NULL;
+	uint64_t run_off, run_end, freed = 0, before;
+
+	while (freed < want && rangeset_next_run(&e->chunk.present, off, end,
+				   &run_off, &run_end)) {
+		run_off = block_down(run_off);
+		if (run_end - run_off > want - freed)
+			run_end =
+			    block_down(run_off + want - freed) + CHUNK_BLOCK;
+		if (find_in_use(&e->readers, run_off, run_end, &use)) {
+			if (use->off <= run_off) {
+				off = block_down(use->end - 1) + CHUNK_BLOCK;
+				continue;
+			}
+			run_end = block_down(use->off);
+			if (run_end <= run_off) {
+				off = run_off + CHUNK_BLOCK;
+				continue;
+			}
+		}
+		before = rangeset_bytes(&e->chunk.present);
+		if (chunk_punch(&e->chunk, run_off, run_end) < 0)
+			break;
+		freed += before - rangeset_bytes(&e->chunk.present);
+		off = run_end;
+	}
+	e->chunk.hand = off;
+	return freed;
+}
+
+/* Clean bytes of one open entry; the hand goes round the file. */
+static uint64_t
+punch_entry(struct entry *e, uint64_t want)
+{
+	uint64_t hand, freed;
+
+	lock_take(&e->lock);
+	hand = e->chunk.hand;
+	freed = punch_range(e, hand, UINT64_MAX - CHUNK_BLOCK, want);
+	if (freed < want)
+		freed += punch_range(e, 0, hand, want - freed);
+	lock_drop(&e->lock);
+	return freed;
+}
+
+uint64_t
+entries_punch(struct cache *c, uint64_t want)
+{
+	struct entries *t = c->entries;
+	uint64_t freed = 0;
+
+	/* The order entry table, entry, db is the lock order. */
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; l != &t->all && freed < want;
+	     l = l->next)
+		freed += punch_entry(
+		    LIST_ENTRY(l, struct entry, link), want - freed);
+	lock_drop(&t->lock);
+	return freed;
+}
+
+void
+entries_flush(struct cache *c)
+{
+	struct entries *t = c->entries;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; l != &t->all; l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		lock_take(&e->lock);
+		(void)chunk_flush(&e->chunk); /* facts: tried again later */
+		lock_drop(&e->lock);
+	}
+	lock_drop(&t->lock);
+}
+
+unsigned
+entries_count(struct cache *c)
+{
+	unsigned count;
+
+	lock_take(&c->entries->lock);
+	count = (unsigned)c->entries->by_node.count;
+	lock_drop(&c->entries->lock);
+	return count;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * evict.c - space: reserve, LRU.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "s3/base/lock.h"
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+
+#define BATCH 32 /* closed chunks looked at by one query */
+
+/* Free a little more than asked: the next ones find room. */
+#define SLACK ((uint64_t)1 << 20)
+
+struct evict {
+	struct cache *cache;       /* [I] */
+	struct lock one;           /* one thread evicts at a time */
+	_Atomic uint64_t present;  /* bytes */
+	_Atomic uint64_t reserved; /* bytes */
+	_Atomic uint64_t database; /* bytes; as last looked at */
+};
+
+int
+evict_new(struct cache *c, uint64_t used, struct evict **ret)
+{
+	struct evict *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return -ENOMEM;
+	e->cache = c;
+	e->present = used;
+	lock_init(&e->one);
+	*ret = e;
+	return 0;
+}
+
+void
+evict_free(struct evict *e)
+{
+	if (e == NULL)
+		return;
+	lock_fini(&e->one);
+	free(e);
+}
+
+/* Subtract, but stop at 0: after a crash the sum may be a little off. */
+static void
+take_away(_Atomic uint64_t *from, uint64_t len)
+{
+	uint64_t old = *from;
+
+	while (!atomic_compare_exchange_weak(
+	    from, &old, old > len ? old - len : 0))
+		continue;
+}
+
+void
+evict_filled(struct evict *e, uint64_t len)
+{
+	take_away(&e->reserved, len);
+	e->present += len;
+}
+
+void
+evict_release(struct evict *e, uint64_t len)
+{
+	take_away(&e->reserved, len);
+}
+
+void
+evict_freed(struct evict *e, uint64_t len)
+{
+	take_away(&e->present, len);
+	stats_add(&e->cache->stats, STAT_EVICTED_BYTES, len);
+}
+
+uint64_t
+evict_present(struct evict *e)
+{
+	return e->present;
+}
+
+static uint64_t
+file_bytes(struct cache *c, const char *name)
+{
+	struct stat st;
+
+	/* chunks_fd is a folder of the cache folder. */
+	if (fstatat(c->chunks_fd, name, &st, 0) < 0)
+		return 0;
+	return (uint64_t)st.st_blocks * 512;
+}
+
+uint64_t
+evict_used(struct evict *e)
+{
+	e->database = file_bytes(e->cache, "../meta.db") +
+		      file_bytes(e->cache, "../meta.db-wal");
+	return e->present + e->reserved + e->database;
+}
+
+/* How many bytes must go, so that what is reserved fits. */
+static uint64_t
+excess(struct evict *e)
+{
+	const struct cache_config *config = &e->cache->config;
+	uint64_t used = evict_used(e), over = 0, avail, need;
+	struct statvfs vfs;
+
+	if (used > config->size)
+		over = used - config->size;
+	if (fstatvfs(e->cache->chunks_fd, &vfs) < 0)
+		return over;
+	avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	need = config->free_space + e->reserved;
+	if (avail < need && need - avail > over)
+		over = need - avail;
+	return over;
+}
+
+/* Remove closed chunks, least recently used first. */
+static uint64_t
+evict_closed(struct evict *e, uint64_t want)
+{
+	struct db_chunk oldest[BATCH];
+	unsigned count, skip = 0;
+	uint64_t freed = 0;
+
+	while (freed < want) {
+		if (db_chunks_oldest(
+			e->cache->db, skip, BATCH, oldest, &count) < 0 ||
+		    count == 0)
+			break;
+		for (unsigned i = 0; i < count && freed < want; i++) {
+			if (entries_drop_closed(e->cache, oldest[i].node))
+				freed += oldest[i].bytes;
+			else
+				skip++; /* open: its turn comes below */
+		}
+	}
+	return freed;
+}
+
+int
+evict_reserve(struct evict *e, uint64_t len)
+{
+	uint64_t over;
+	int r = 0;
+
+	e->reserved += len;
+	if (excess(e) == 0)
+		return 0;
+	lock_take(&e->one);
+	over = excess(e);
+	if (over > 0) {
+		over += SLACK;
+		over -= MIN(over, evict_closed(e, over));
+	}
+	if (over > 0)
+		over -= MIN(over, entries_punch(e->cache, over));
+	if (excess(e) > 0)
+		r = -ENOSPC;
+	lock_drop(&e->one);
+	if (r < 0)
+		take_away(&e->reserved, len);
+	return r;
+}

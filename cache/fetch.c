@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetch.c - one ranged GET on its way into a chunk file.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/fetch.h"
+#include "cache/worker.h"
+#include "s3/base/crc.h"
+#include "s3/base/wait.h"
+
+struct fetch {
+	struct list link;    /* [e] in entry.fetches */
+	struct entry *entry; /* [I] a reference */
+	uint64_t off;        /* [I] */
+	uint64_t end;        /* [I] */
+	uint64_t at;         /* [e] bytes below it have arrived */
+	uint64_t reserved;   /* [net] bytes set aside and not filled */
+	uint32_t crc;        /* [net] of the block at `at', so far */
+	bool is_sent;        /* [e] the call is in flight */
+	bool is_cancelled;   /* [e] */
+	bool by_version;     /* [net] asked for by versionId */
+	char *etag;          /* owned: the entry's when it began */
+	char *version_id;    /* owned, NULL */
+	struct reader range; /* [e] keeps its range from eviction */
+	struct s3_call call;
+	struct job job;
+};
+
+static void
+fetch_free(struct fetch *f)
+{
+	s3_call_fini(&f->call);
+	free(f->etag);
+	free(f->version_id);
+	free(f);
+}
+
+int
+fetch_new(struct entry *e, uint64_t off, uint64_t end, struct fetch **ret)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return -ENOMEM;
+	s3_call_init(&f->call, S3_GET_OBJECT);
+	f->etag = e->etag == NULL ? NULL : strdup(e->etag);
+	f->version_id = e->version_id == NULL ? NULL : strdup(e->version_id);
+	if ((e->etag != NULL && f->etag == NULL) ||
+	    (e->version_id != NULL && f->version_id == NULL)) {
+		fetch_free(f);
+		return -ENOMEM;
+	}
+	/* The caller has a reference, so this only counts. */
+	f->entry = entry_find(e->cache, e->node);
+	assert(f->entry == e);
+	f->off = off;
+	f->end = end;
+	f->at = off;
+	f->range = (struct reader){ .off = off, .end = end };
+	list_append(&e->fetches, &f->link);
+	list_append(&e->readers, &f->range.link);
+	*ret = f;
+	return 0;
+}
+
+/* Wake those who wait for bytes of [off, end); with ${err}, if not 0. */
+static void
+wake_locked(struct entry *e, uint64_t off, uint64_t end, int err)
+{
+	for (struct list *l = e->readers.next; l != &e->readers; l = l->next) {
+		struct reader *r = LIST_ENTRY(l, struct reader, link);
+
+		if (r->waiter == NULL || r->off >= end || r->end <= off)
+			continue;
+		if (err == 0 &&
+		    !rangeset_has(&e->chunk.present, r->off, r->end))
+			continue;
+		if (err != 0)
+			r->err = err;
+		waiter_wake(r->waiter);
+	}
+}
+
+/* Whether byte ${at} is where a block, or the file, ends. */
+static bool
+ends_block(const struct entry *e, uint64_t at)
+{
+	return at % CHUNK_BLOCK == 0 || at == e->size;
+}
+
+/* Count ${len} bytes at ${off} in, which are in the file. */
+static int
+note_locked(struct fetch *f, uint64_t off, size_t len)
+{
+	struct entry *e = f->entry;
+	uint64_t before = rangeset_bytes(&e->chunk.present), added;
+	int r;
+
+	r = chunk_add(&e->chunk, off, len);
+	if (r < 0)
+		return r;
+	added = rangeset_bytes(&e->chunk.present) - before;
+	f->reserved -= added < f->reserved ? added : f->reserved;
+	evict_filled(e->cache->evict, added);
+	stats_add(&e->cache->stats, STAT_FETCHED_BYTES, len);
+	f->at = off + len;
+	return 0;
+}
+
+/* The part of the bytes that lies in one block. */
+static int
+take_in_block(struct fetch *f, uint64_t off, const void *data, size_t len)
+{
+	struct entry *e = f->entry;
+	uint64_t block = off / CHUNK_BLOCK;
+	int r;
+
+	/* A range present before is overwritten with the same bytes: the
+	 * block's CRC stays right all the time. */
+	r = chunk_write(&e->chunk, off, data, len);
+	if (r < 0)
+		return r;
+	f->crc = crc32c(off % CHUNK_BLOCK == 0 ? 0 : f->crc, data, len);
+	lock_take(&e->lock);
+	r = note_locked(f, off, len);
+	if (r == 0 && ends_block(e, off + len))
+		chunk_set_crc(&e->chunk, block, f->crc);
+	wake_locked(e, off, off + len, 0);
+	lock_drop(&e->lock);
+	return r;
+}
+
+/* On the net thread. */
+static int
+on_bytes(void *arg, uint64_t off, const void *data, size_t len)
+{
+	struct fetch *f = arg;
+	const uint8_t *p = data;
+
+	if (off < f->off || off + len > f->end)
+		return -EIO;
+	while (len > 0) {
+		uint64_t room = CHUNK_BLOCK - off % CHUNK_BLOCK;
+		size_t n = len < room ? len : (size_t)room;
+		int r = take_in_block(f, off, p, n);
+
+		if (r < 0)
+			return r;
+		p += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* What readers are told. */
+static int
+reader_errno(const struct fetch *f)
+{
+	int err = f->call.result.err;
+
+	if (err == -ENOENT || err == -ERANGE)
+		return -ESTALE; /* this version is gone */
+	if (err == -ETIMEDOUT)
+		return -EIO;
+	if (err == 0 && f->at < f->end)
+		return -EIO; /* the client promised all of it */
+	return err;
+}
+
+/* On the worker: the last of a fetch. */
+static void
+finish(struct job *job)
+{
+	struct fetch *f =
+	    (struct fetch *)(void *)((char *)job - offsetof(struct fetch, job));
+	struct entry *e = f->entry;
+	int err = reader_errno(f);
+
+	evict_release(e->cache->evict, f->reserved);
+	lock_take(&e->lock);
+	list_remove(&f->link);
+	list_remove(&f->range.link);
+	if (f->is_cancelled && err == -ECANCELED)
+		err = -EAGAIN; /* who still waits asks again */
+	if (err == -ESTALE)
+		e->lost = -ESTALE;
+	if (err < 0)
+		wake_locked(e, f->at, f->end, err);
+	else
+		wake_locked(e, f->off, f->end, 0);
+	lock_drop(&e->lock);
+	fetch_free(f);
+	entry_put(e);
+}
+
+static void submit_locked(struct fetch *f);
+
+/* On the net thread.  A version that was replaced may still have a name. */
+static void
+on_done(struct s3_call *call)
+{
+	struct fetch *f = call->arg;
+	struct entry *e = f->entry;
+
+	lock_take(&e->lock);
+	if ((call->result.err == -ESTALE || call->result.err == -ENOENT) &&
+	    f->version_id != NULL && !f->by_version && !f->is_cancelled) {
+		f->by_version = true;
+		submit_locked(f);
+		lock_drop(&e->lock);
+		return;
+	}
+	f->is_sent = false;
+	lock_drop(&e->lock);
+	f->job.run = finish;
+	worker_post(e->cache->worker, &f->job);
+}
+
+/* Send what has not arrived yet. */
+static void
+submit_locked(struct fetch *f)
+{
+	struct entry *e = f->entry;
+	bool background = f->call.background;
+
+	s3_call_fini(&f->call);
+	s3_call_init(&f->call, S3_GET_OBJECT);
+	f->call.key = e->key;
+	f->call.background = background;
+	f->call.if_match = f->etag;
+	if (f->by_version)
+		f->call.version_id = f->version_id;
+	f->call.off = f->at / CHUNK_BLOCK * CHUNK_BLOCK;
+	f->call.len = f->end - f->call.off;
+	f->call.sink = on_bytes;
+	f->call.done = on_done;
+	f->call.arg = f;
+	s3_submit(e->cache->s3, &f->call);
+}
+
+void
+fetch_start(struct fetch *f, bool background)
+{
+	struct entry *e = f->entry;
+	int r = evict_reserve(e->cache->evict, f->end - f->off);
+	bool cancelled;
+
+	if (r == 0)
+		f->reserved = f->end - f->off;
+	lock_take(&e->lock);
+	cancelled = f->is_cancelled;
+	f->call.background = background;
+	if (r == 0 && !cancelled) {
+		f->is_sent = true;
+		submit_locked(f);
+	}
+	lock_drop(&e->lock);
+	if (r < 0 || cancelled) {
+		f->call.result.err = r < 0 ? r : -ECANCELED;
+		finish(&f->job);
+	}
+}
+
+bool
+fetch_covers(struct entry *e, uint64_t off, uint64_t *ret_end)
+{
+	for (struct list *l = e->fetches.next; l != &e->fetches; l = l->next) {
+		struct fetch *f = LIST_ENTRY(l, struct fetch, link);
+
+		if (!f->is_cancelled && f->at <= off && off < f->end) {
+			*ret_end = f->end;
+			return true;
+		}
+	}
+	return false;
+}
+
+uint64_t
+fetch_next(struct entry *e, uint64_t off)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (struct list *l = e->fetches.next; l != &e->fetches; l = l->next) {
+		struct fetch *f = LIST_ENTRY(l, struct fetch, link);
+
+		if (!f->is_cancelled && f->at > off && f->at < next)
+			next = f->at;
+	}
+	return next;
+}
+
+void
+fetch_cancel_all(struct entry *e)
+{
+	for (struct list *l = e->fetches.next; l != &e->fetches; l = l->next) {
+		struct fetch *f = LIST_ENTRY(l, struct fetch, link);
+
+		if (f->is_sent && !f->is_cancelled)
+			s3_cancel(e->cache->s3, &f->call);
+		f->is_cancelled = true;
+	}
+}

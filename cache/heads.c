@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * heads.c - attributes that only a HEAD tells, asked once and ahead.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/flight.h"
+#include "cache/heads.h"
+#include "cache/observe.h"
+#include "cache/view.h"
+#include "cache/worker.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+#include "s3/base/wait.h"
+
+#define HEADS_AHEAD 64 /* under way at once */
+
+struct heads {
+	struct cache *cache; /* [I] */
+	struct flights flights;
+	struct lock lock;
+	bool stopping;       /* [lock] */
+	unsigned under_way;  /* [lock] asked ahead */
+	struct list waiters; /* [lock] heads_stop() */
+	struct list asked;   /* [lock] struct head */
+	uint64_t dir;        /* [lock] where somebody walks */
+	uint64_t last;       /* [lock] id of the last one wanted */
+	uint64_t asked_to;   /* [lock] asked ahead up to this id */
+	unsigned window;     /* [lock] 0: not in turn yet */
+};
+
+/* One HEAD asked ahead. */
+struct head {
+	struct list link; /* [heads lock] */
+	struct heads *heads;
+	bool is_done;   /* [heads lock] may not be cancelled any more */
+	struct row row; /* owned */
+	struct buf key; /* owned */
+	struct s3_call call;
+	struct job job;
+};
+
+int
+heads_new(struct cache *c, struct heads **ret)
+{
+	struct heads *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return -ENOMEM;
+	h->cache = c;
+	lock_init(&h->lock);
+	flights_init(&h->flights);
+	list_init(&h->waiters);
+	list_init(&h->asked);
+	*ret = h;
+	return 0;
+}
+
+void
+heads_free(struct heads *h)
+{
+	if (h == NULL)
+		return;
+	flights_fini(&h->flights);
+	lock_fini(&h->lock);
+	free(h);
+}
+
+static struct head *
+head_of(struct list *l)
+{
+	return LIST_ENTRY(l, struct head, link);
+}
+
+void
+heads_stop(struct heads *h)
+{
+	struct waiter w;
+	bool busy;
+
+	if (h == NULL)
+		return;
+	waiter_init(&w);
+	do {
+		waiter_reset(&w);
+		lock_take(&h->lock);
+		h->stopping = true;
+		for (struct list *l = h->asked.next; l != &h->asked;
+		     l = l->next) {
+			if (!head_of(l)->is_done)
+				s3_cancel(h->cache->s3, &head_of(l)->call);
+		}
+		busy = h->under_way > 0;
+		list_remove(&w.link);
+		if (busy)
+			list_append(&h->waiters, &w.link);
+		lock_drop(&h->lock);
+		if (busy)
+			(void)waiter_wait(&w, WAIT_FOREVER); /* looks again */
+	} while (busy);
+	waiter_fini(&w);
+}
+
+static int
+observe_file(struct observe *o, const struct row *row, struct s3_call *call)
+{
+	struct observation seen = {
+		.size = call->object.size,
+		.modified_ns = call->object.modified_ns,
+		.etag = call->object.etag,
+		.storage_class = call->object.storage_class,
+		.head = &call->object,
+		.sent_ms = cache_ms(o->cache, call->result.sent_ms),
+		.sent_wall_ns = clock_wall_ns(o->cache->clock),
+	};
+
+	if (call->result.err == -ENOENT)
+		return observe_absent(o, row->parent, row->name, seen.sent_ms);
+	return observe_object(o, row->parent, row->name, &seen, NULL);
+}
+
+int
+heads_observe(struct cache *c, const struct row *row, struct s3_call *call)
+{
+	int64_t sent_ms = cache_ms(c, call->result.sent_ms);
+	bool absent = call->result.err == -ENOENT;
+	struct observe o;
+	int r;
+
+	if (call->result.err < 0 && !absent && call->result.err != -EAGAIN)
+		return call->result.err;
+	r = observe_begin(c, &o);
+	if (r < 0)
+		return r;
+	if (call->result.err == -EAGAIN) /* 304 */
+		r = db_row_seen(c->db, row->id, sent_ms);
+	else if (row->kind == ROW_DIR)
+		r = observe_marker(
+		    &o, row->id, absent ? NULL : &call->object, sent_ms);
+	else
+		r = observe_file(&o, row, call);
+	return observe_end(&o, r);
+}
+
+static void
+head_free(struct head *head)
+{
+	if (head == NULL)
+		return;
+	s3_call_fini(&head->call);
+	buf_fini(&head->key);
+	row_fini(&head->row);
+	free(head);
+}
+
+/* On the worker. */
+static void
+finish(struct job *job)
+{
+	struct head *head =
+	    (struct head *)(void *)((char *)job - offsetof(struct head, job));
+	struct heads *h = head->heads;
+	int r = heads_observe(h->cache, &head->row, &head->call);
+
+	log_debug("head ahead key=%s result=%d", head->call.key, r);
+	/* Who joined asks for itself: what went ahead failed for no one. */
+	flight_end(&h->flights, head->row.id, r < 0 ? -EINTR : 0);
+	lock_take(&h->lock);
+	list_remove(&head->link);
+	h->under_way--;
+	waiter_wake_all(&h->waiters);
+	lock_drop(&h->lock);
+	head_free(head);
+}
+
+/* On the net thread. */
+static void
+on_done(struct s3_call *call)
+{
+	struct head *head = call->arg;
+	struct heads *h = head->heads;
+
+	lock_take(&h->lock);
+	head->is_done = true;
+	lock_drop(&h->lock);
+	head->job.run = finish;
+	worker_post(h->cache->worker, &head->job);
+}
+
+/* Take over what ${row} holds. */
+static struct head *
+head_new(struct heads *h, const struct row *row)
+{
+	struct head *head = calloc(1, sizeof(*head));
+
+	if (head == NULL)
+		return NULL;
+	head->heads = h;
+	list_init(&head->link);
+	s3_call_init(&head->call, S3_HEAD_OBJECT);
+	buf_init(&head->key, S3_KEY_MAX);
+	head->row = (struct row){ .id = row->id,
+		.node = row->node,
+		.parent = row->parent,
+		.kind = row->kind };
+	head->row.name = strdup(row->name);
+	if (head->row.name == NULL || view_key(h->cache, row, &head->key) < 0) {
+		head_free(head);
+		return NULL;
+	}
+	head->call.key = buf_str(&head->key);
+	head->call.background = true;
+	head->call.done = on_done;
+	head->call.arg = head;
+	return head;
+}
+
+/* The next entries of a directory whose headers are not known. */
+struct scan {
+	struct heads *heads;
+	struct head *found[HEADS_AHEAD];
+	unsigned count;
+	unsigned max;
+	uint64_t to;
+};
+
+static bool
+scan_row(void *arg, const struct row *row)
+{
+	struct scan *scan = arg;
+	struct head *head;
+
+	scan->to = row->id;
+	if (row->attrs != ROW_ATTRS_NONE || view_is_pending(row))
+		return true;
+	if (!flight_try(&scan->heads->flights, row->id))
+		return true;
+	head = head_new(scan->heads, row);
+	if (head == NULL) {
+		flight_end(&scan->heads->flights, row->id, -EINTR);
+		return false;
+	}
+	scan->found[scan->count++] = head;
+	return scan->count < scan->max;
+}
+
+static void
+start(struct heads *h, struct head *head)
+{
+	bool go;
+
+	lock_take(&h->lock);
+	go = !h->stopping;
+	if (go) {
+		h->under_way++;
+		list_append(&h->asked, &head->link);
+		s3_submit(h->cache->s3, &head->call);
+	}
+	lock_drop(&h->lock);
+	if (!go) {
+		flight_end(&h->flights, head->row.id, -EINTR);
+		head_free(head);
+	}
+}
+
+/* Note that ${row} is wanted; how many to ask for behind ${*ret_after}. */
+static unsigned
+take_turn(struct heads *h, const struct row *row, uint64_t *ret_after)
+{
+	unsigned room = 0;
+
+	lock_take(&h->lock);
+	if (h->dir != row->parent || row->id < h->last) {
+		h->dir = row->parent;
+		h->window = 0;
+		h->asked_to = row->id;
+	} else if (h->window == 0) {
+		h->window = 8;
+	} else if (h->window < HEADS_AHEAD) {
+		h->window *= 2;
+	}
+	h->last = row->id;
+	if (h->asked_to < row->id)
+		h->asked_to = row->id;
+	if (h->window > h->under_way && !h->stopping)
+		room = h->window - h->under_way;
+	/* In bunches: a scan for each single one would be wasted. */
+	if (room < h->window / 4)
+		room = 0;
+	*ret_after = h->asked_to;
+	lock_drop(&h->lock);
+	return room;
+}
+
+static void
+ask_ahead(struct heads *h, const struct row *row)
+{
+	struct scan scan = { .heads = h };
+	uint64_t after;
+
+	scan.max = take_turn(h, row, &after);
+	if (scan.max == 0)
+		return;
+	scan.to = after;
+	/* Ahead only: whatever fails here is asked again when wanted. */
+	(void)db_rows_after(
+	    h->cache->db, row->parent, after, 4 * HEADS_AHEAD, scan_row, &scan);
+	lock_take(&h->lock);
+	if (h->dir == row->parent && h->asked_to < scan.to)
+		h->asked_to = scan.to;
+	lock_drop(&h->lock);
+	for (unsigned i = 0; i < scan.count; i++)
+		start(h, scan.found[i]);
+}
+
+static int
+ask(struct cache *c, const struct row *row, struct waiter *w)
+{
+	AUTO(buf_fini) struct buf key = BUF_INIT(S3_KEY_MAX);
+	struct s3_call call;
+	int r;
+
+	r = view_key(c, row, &key);
+	if (r < 0)
+		return r;
+	s3_call_init(&call, S3_HEAD_OBJECT);
+	call.key = buf_str(&key);
+	if (row->kind != ROW_DIR && row->attrs == ROW_ATTRS_KNOWN)
+		call.if_none_match = row->etag;
+	(void)s3_run(c->s3, &call, w); /* the result is in the call */
+	r = heads_observe(c, row, &call);
+	s3_call_fini(&call);
+	return r;
+}
+
+/* 1; 0 if somebody else's answer came since ${row} was read; or -errno. */
+static int
+is_still_due(struct cache *c, const struct row *row)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	int r = db_row_by_id(c->db, row->id, &now);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	return now.seen_ms == row->seen_ms && now.attrs == row->attrs;
+}
+
+int
+heads_want(struct cache *c, const struct row *row, struct waiter *w)
+{
+	struct heads *h = c->heads;
+	int r;
+
+	ask_ahead(h, row);
+	r = flight_join(&h->flights, row->id, w);
+	if (r != FLIGHT_LEAD)
+		return r;
+	r = is_still_due(c, row);
+	if (r == 1)
+		r = ask(c, row, w);
+	flight_end(&h->flights, row->id, r);
+	return r;
+}

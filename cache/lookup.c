@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lookup.c - a name in a directory: what is known, else what S3 says.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/heads.h"
+#include "cache/lookup.h"
+#include "cache/observe.h"
+#include "cache/path.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/lock.h"
+#include "s3/base/wait.h"
+
+/* Two questions asked at once: is there an object, is there a directory. */
+struct probe {
+	struct lock lock;
+	struct waiter *waiter; /* [lock] */
+	bool head_pending;     /* [lock] */
+	bool list_pending;     /* [lock] */
+	struct s3_call head;
+	struct s3_call list;
+	char *key;    /* owned: of the object */
+	char *prefix; /* owned: of the directory */
+};
+
+/* On the net thread. */
+static void
+on_done(struct s3_call *call)
+{
+	struct probe *p = call->arg;
+
+	lock_take(&p->lock);
+	if (call == &p->head)
+		p->head_pending = false;
+	else
+		p->list_pending = false;
+	if (!p->head_pending && !p->list_pending)
+		waiter_wake(p->waiter);
+	lock_drop(&p->lock);
+}
+
+static void
+probe_fini(struct probe *p)
+{
+	s3_call_fini(&p->head);
+	s3_call_fini(&p->list);
+	lock_fini(&p->lock);
+	free(p->key);
+	free(p->prefix);
+}
+
+static int
+probe_init(
+    struct probe *p, struct cache *c, const struct row *dir, const char *name)
+{
+	struct buf prefix = BUF_INIT(S3_KEY_MAX);
+	int r;
+
+	*p = (struct probe){ 0 };
+	lock_init(&p->lock);
+	s3_call_init(&p->head, S3_HEAD_OBJECT);
+	s3_call_init(&p->list, S3_LIST_OBJECTS);
+	r = view_prefix(c, dir->id, &prefix);
+	if (r == 0)
+		r = path_join(buf_str(&prefix), name, false, &p->key);
+	if (r == 0)
+		r = path_join(buf_str(&prefix), name, true, &p->prefix);
+	buf_fini(&prefix);
+	p->head.key = p->key;
+	p->list.prefix = p->prefix;
+	p->list.max_keys = 1;
+	p->head.done = on_done;
+	p->list.done = on_done;
+	p->head.arg = p;
+	p->list.arg = p;
+	/* A key over 1024 bytes cannot exist. */
+	return r == -ENAMETOOLONG ? -ENOENT : r;
+}
+
+/* Wait until no call is pending, even if ${w} was interrupted. */
+static void
+probe_settle(struct probe *p, struct s3 *s3)
+{
+	struct waiter own;
+	bool busy;
+
+	waiter_init(&own);
+	lock_take(&p->lock);
+	p->waiter = &own;
+	busy = p->head_pending || p->list_pending;
+	if (p->head_pending)
+		s3_cancel(s3, &p->head);
+	if (p->list_pending)
+		s3_cancel(s3, &p->list);
+	lock_drop(&p->lock);
+	if (busy)
+		(void)waiter_wait(&own, WAIT_FOREVER);
+	lock_take(&p->lock); /* done() has let go of it */
+	lock_drop(&p->lock);
+	waiter_fini(&own);
+}
+
+/* Ask both questions and wait for the answers. */
+static int
+probe_run(struct probe *p, struct s3 *s3, struct waiter *w)
+{
+	int r;
+
+	waiter_reset(w);
+	p->waiter = w;
+	p->head_pending = true;
+	p->list_pending = true;
+	s3_submit(s3, &p->head);
+	s3_submit(s3, &p->list);
+	r = waiter_wait(w, WAIT_FOREVER);
+	probe_settle(p, s3);
+	return r;
+}
+
+/* Whether the listing showed anything under the prefix. */
+static bool
+is_dir(const struct probe *p)
+{
+	return p->list.result.err == 0 && p->list.page.count > 0;
+}
+
+/* What both answers, if both were asked for, say of ${name}. */
+static int
+observe_probe(
+    struct cache *c, struct probe *p, const struct row *dir, const char *name)
+{
+	struct row as = { .parent = dir->id, .kind = ROW_UNKNOWN };
+	AUTO_FREE char *copy = strdup(name);
+	struct observe o;
+	int64_t sent_ms;
+	int r;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (p->list.result.err < 0)
+		return p->list.result.err;
+	sent_ms = cache_ms(c, p->list.result.sent_ms);
+	if (!is_dir(p)) {
+		as.name = copy;
+		return heads_observe(c, &as, &p->head);
+	}
+	r = observe_begin(c, &o);
+	if (r < 0)
+		return r;
+	r = observe_dir(&o, dir->id, name, sent_ms, NULL);
+	return observe_end(&o, r);
+}
+
+static int
+ask_both(
+    struct cache *c, const struct row *dir, const char *name, struct waiter *w)
+{
+	struct probe p;
+	int r;
+
+	r = probe_init(&p, c, dir, name);
+	if (r == 0)
+		r = probe_run(&p, c->s3, w);
+	if (r == 0)
+		r = observe_probe(c, &p, dir, name);
+	probe_fini(&p);
+	return r;
+}
+
+/* A directory that is known: is there still anything in it? */
+static int
+ask_dir(struct cache *c, const struct row *dir, const struct row *row,
+    struct waiter *w)
+{
+	struct probe p;
+	struct observe o;
+	int r;
+
+	r = probe_init(&p, c, dir, row->name);
+	if (r == 0) {
+		p.list.done = NULL;
+		r = s3_run(c->s3, &p.list, w);
+	}
+	if (r < 0 || !is_dir(&p)) {
+		probe_fini(&p);
+		return r < 0 ? r : ask_both(c, dir, row->name, w);
+	}
+	r = observe_begin(c, &o);
+	if (r == 0) {
+		r = observe_dir(&o, dir->id, row->name,
+		    cache_ms(c, p.list.result.sent_ms), NULL);
+		r = observe_end(&o, r);
+	}
+	probe_fini(&p);
+	return r;
+}
+
+/* ${row} is too old: is it still what it was? */
+static int
+revalidate(struct cache *c, const struct row *dir, const struct row *row,
+    struct waiter *w)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	int r;
+
+	if (row->kind == ROW_DIR)
+		return ask_dir(c, dir, row, w);
+	r = heads_want(c, row, w);
+	if (r < 0)
+		return r;
+	r = db_row_by_name(c->db, dir->id, row->name, &now);
+	if (r == -ENOENT) /* the object is gone; a directory may have come */
+		return ask_both(c, dir, row->name, w);
+	return r;
+}
+
+/* The row of ${name}, if callers see it. */
+static int
+visible_row(struct cache *c, uint64_t dir, const char *name, struct row *ret)
+{
+	int r = db_row_by_name(c->db, dir, name, ret);
+
+	if (r == 0 && !view_is_visible(ret)) {
+		row_fini(ret);
+		return -ENOENT;
+	}
+	return r;
+}
+
+/* Whether S3 need not be asked about ${row} now. */
+static bool
+is_settled(const struct cache *c, const struct row *row)
+{
+	return view_is_pending(row) || row->id == CACHE_ROOT ||
+	       cache_is_fresh(c, row->seen_ms);
+}
+
+static int
+refresh_name(
+    struct cache *c, const struct row *dir, const char *name, struct waiter *w)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct waiter own;
+	int r;
+
+	r = visible_row(c, dir->id, name, &row);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && is_settled(c, &row))
+		return 0;
+	if (r == -ENOENT && cache_is_fresh(c, dir->listed_ms))
+		return 0;
+	if (w == NULL)
+		waiter_init(&own);
+	r = r == 0 ? revalidate(c, dir, &row, w == NULL ? &own : w)
+		   : ask_both(c, dir, name, w == NULL ? &own : w);
+	if (w == NULL)
+		waiter_fini(&own);
+	return r;
+}
+
+int
+lookup_name(struct cache *c, uint64_t parent, const char *name,
+    struct waiter *w, struct row *ret)
+{
+	AUTO(row_fini) struct row dir = { 0 };
+	int r;
+
+	r = view_dir(c, parent, &dir);
+	if (r < 0)
+		return r;
+	r = path_check_name(name, dir.id == CACHE_ROOT);
+	if (r < 0)
+		return r == -ENAMETOOLONG ? r : -ENOENT;
+	r = refresh_name(c, &dir, name, w);
+	if (r < 0)
+		return r;
+	r = visible_row(c, dir.id, name, ret);
+	if (r == 0 && ret->kind == ROW_UNKNOWN) {
+		r = heads_want(c, ret, w);
+		row_fini(ret);
+		if (r == 0)
+			r = visible_row(c, dir.id, name, ret);
+	}
+	return r;
+}
+
+/* Ask about ${row} what is wanted; then it may be read again. */
+static int
+refresh_node(
+    struct cache *c, const struct row *row, bool want_attrs, struct waiter *w)
+{
+	AUTO(row_fini) struct row dir = { 0 };
+	bool posix = c->config.attrs == CACHE_ATTRS_POSIX;
+	int r;
+
+	if (row->id == CACHE_ROOT || view_is_pending(row))
+		return 0;
+	if (!cache_is_fresh(c, row->seen_ms)) {
+		r = db_row_by_id(c->db, row->parent, &dir);
+		if (r == -ENOENT)
+			return -ESTALE;
+		return r < 0 ? r : refresh_name(c, &dir, row->name, w);
+	}
+	if (want_attrs && posix && row->attrs == ROW_ATTRS_NONE)
+		return heads_want(c, row, w);
+	return 0;
+}
+
+static int
+row_of_node(struct cache *c, uint64_t node, struct row *ret)
+{
+	int r = db_row_by_node(c->db, node, ret);
+
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+int
+lookup_node(struct cache *c, uint64_t node, bool want_attrs, struct waiter *w,
+    struct row *ret)
+{
+	bool posix = c->config.attrs == CACHE_ATTRS_POSIX;
+	int r = row_of_node(c, node, ret);
+
+	/* At most twice: once for its age, once for its headers. */
+	for (int i = 0; r == 0 && i < 2; i++) {
+		if (is_settled(c, ret) &&
+		    (!want_attrs || !posix || ret->id == CACHE_ROOT ||
+			ret->attrs != ROW_ATTRS_NONE))
+			break;
+		r = refresh_node(c, ret, want_attrs, w);
+		row_fini(ret);
+		if (r == 0)
+			r = row_of_node(c, node, ret);
+		if (r == -ENOENT)
+			r = -ESTALE;
+	}
+	return r;
+}

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe.c - the one door by which what S3 told us enters the tree.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/attrs.h"
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/observe.h"
+#include "cache/state.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+/* S3 shows whole seconds: within two, a change may hide (DESIGN 4). */
+#define SAME_TIME_NS INT64_C(2000000000)
+
+int
+observe_begin(struct cache *c, struct observe *o)
+{
+	*o = (struct observe){ .cache = c };
+	return db_begin(c->db);
+}
+
+static void
+tell(struct observe *o)
+{
+	struct cache *c = o->cache;
+
+	for (size_t i = 0; i < o->count; i++) {
+		struct observe_change *change = &o->changes[i];
+
+		if (change->node != 0)
+			entries_supersede(c, change->node);
+		if (c->hooks.changed != NULL)
+			c->hooks.changed(c->hooks.arg, change->parent,
+			    change->name, change->node);
+	}
+}
+
+int
+observe_end(struct observe *o, int r)
+{
+	if (r == 0)
+		r = db_commit(o->cache->db);
+	else
+		db_rollback(o->cache->db);
+	if (r == 0)
+		tell(o);
+	for (size_t i = 0; i < o->count; i++)
+		free(o->changes[i].name);
+	free(o->changes);
+	return r;
+}
+
+/* Remember that version ${node} of ${name} is replaced or gone. */
+static int
+add_change(struct observe *o, uint64_t parent, const char *name, uint64_t node)
+{
+	struct observe_change *change;
+
+	if (o->count == o->size) {
+		size_t size = o->size == 0 ? 8 : o->size * 2;
+		void *p = realloc(o->changes, size * sizeof(*o->changes));
+
+		if (p == NULL)
+			return -ENOMEM;
+		o->changes = p;
+		o->size = size;
+	}
+	change = &o->changes[o->count];
+	*change = (struct observe_change){ .node = node, .parent = parent };
+	change->name = strdup(name);
+	if (change->name == NULL)
+		return -ENOMEM;
+	o->count++;
+	return 0;
+}
+
+/* Whether the row is closed to an observation of that time. */
+static bool
+is_closed(const struct row *row, int64_t sent_ms)
+{
+	return view_is_pending(row) || row->changed_ms >= sent_ms ||
+	       row->seen_ms > sent_ms;
+}
+
+static int
+replace_text(char **field, const char *text)
+{
+	char *copy = NULL;
+
+	if (text == NULL && *field == NULL)
+		return 0;
+	if (text != NULL) {
+		if (*field != NULL && strcmp(*field, text) == 0)
+			return 0;
+		copy = strdup(text);
+		if (copy == NULL)
+			return -ENOMEM;
+	}
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Forget what headers said. */
+static void
+clear_attrs(struct row *row)
+{
+	row->attrs = ROW_ATTRS_NONE;
+	row->mode = 0;
+	row->uid = UINT32_MAX;
+	row->gid = UINT32_MAX;
+	row->rdev = 0;
+	row->atime_ns = 0;
+	row->mtime_ns = 0;
+	row->ctime_ns = 0;
+	free(row->content_type);
+	free(row->token);
+	free(row->target);
+	free(row->meta);
+	row->content_type = NULL;
+	row->token = NULL;
+	row->target = NULL;
+	row->meta = NULL;
+	row->meta_len = 0;
+}
+
+/* The kind that size and type of the metadata make of an object. */
+static enum row_kind
+kind_of_mode(const struct attrs *a, const struct s3_object *head)
+{
+	if (a->is_directory && head->size == 0)
+		return ROW_DIR;
+	if (a->symlink != NULL)
+		return ROW_SYMLINK;
+	if (head->size > VIEW_SMALL || !a->has_mode)
+		return ROW_FILE;
+	switch (a->mode & S_IFMT) {
+	case S_IFLNK:
+		return ROW_SYMLINK;
+	case S_IFIFO:
+	case S_IFSOCK:
+	case S_IFCHR:
+	case S_IFBLK:
+		return ROW_SPECIAL;
+	default:
+		return ROW_FILE;
+	}
+}
+
+/* Note ${a}, read from ${head}. */
+static int
+set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
+{
+	struct buf meta = BUF_INIT(64 << 10);
+	int r = 0;
+
+	clear_attrs(row);
+	row->mode = a->has_mode ? a->mode : 0;
+	row->uid = a->has_uid ? a->uid : UINT32_MAX;
+	row->gid = a->has_gid ? a->gid : UINT32_MAX;
+	row->rdev = a->has_rdev ? a->rdev : 0;
+	row->atime_ns = a->has_atime ? a->atime_ns : 0;
+	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
+	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
+	r = replace_text(&row->content_type, head->content_type);
+	if (r == 0)
+		r = replace_text(&row->token, a->token);
+	if (r == 0)
+		r = replace_text(&row->target, a->symlink);
+	if (r == 0 && (a->xattr_count > 0 || a->other_count > 0)) {
+		r = attrs_pack(a, &meta);
+		row->meta_len = meta.len;
+		if (r == 0) {
+			char *data = NULL;
+			r = buf_take(&meta, &data);
+			row->meta = data;
+		}
+	}
+	buf_fini(&meta);
+	return r;
+}
+
+/* Headers of an object, or of a directory's marker. */
+static int
+take_headers(struct cache *c, struct row *row, const struct s3_object *head,
+    int64_t sent_wall_ns)
+{
+	struct attrs a;
+	int r;
+
+	attrs_init(&a);
+	r = attrs_read(head->meta, head->meta_count, head->content_type, &a);
+	if (r == 0)
+		r = set_attrs(row, &a, head);
+	if (r == 0 && row->kind != ROW_DIR)
+		row->kind = c->config.attrs == CACHE_ATTRS_LIST
+				? ROW_FILE
+				: kind_of_mode(&a, head);
+	attrs_fini(&a);
+	if (r == 0)
+		r = replace_text(&row->version_id, head->version_id);
+	if (r < 0)
+		return r;
+	row->attrs = sent_wall_ns - head->modified_ns < SAME_TIME_NS
+			 ? ROW_ATTRS_FRESH
+			 : ROW_ATTRS_KNOWN;
+	return 0;
+}
+
+/* A row for a name that had none. */
+static int
+new_row(struct observe *o, uint64_t dir, const char *name, struct row *row)
+{
+	int r;
+
+	*row = (struct row){
+		.parent = dir,
+		.uid = UINT32_MAX,
+		.gid = UINT32_MAX,
+		.name_state = NAME_PRESENT,
+		.attr_state = ATTRS_CLEAN,
+		.byte_state = BYTES_CLEAN,
+	};
+	row->name = strdup(name);
+	if (row->name == NULL)
+		return -ENOMEM;
+	r = db_number(o->cache->db, &row->id);
+	row->node = row->id;
+	return r;
+}
+
+/* The row goes on to a new version. */
+static int
+new_version(struct observe *o, struct row *row)
+{
+	int r;
+
+	r = add_change(o, row->parent, row->name, row->node);
+	if (r == 0)
+		r = db_number(o->cache->db, &row->node);
+	clear_attrs(row);
+	return r;
+}
+
+/* Some servers have objects without one, and send it empty or not at all. */
+static const char *
+etag_of(const struct observation *seen)
+{
+	return seen->etag != NULL && seen->etag[0] != '\0' ? seen->etag : NULL;
+}
+
+/* Whether ${seen} is of the same bytes as the row. */
+static bool
+is_same_version(const struct row *row, const struct observation *seen)
+{
+	return row->size == seen->size && same_text(row->etag, etag_of(seen)) &&
+	       (row->etag != NULL || row->modified_ns == seen->modified_ns);
+}
+
+static enum row_kind
+kind_of_line(const struct cache *c, const struct observation *seen)
+{
+	return c->config.attrs == CACHE_ATTRS_LIST || seen->size > VIEW_SMALL
+		   ? ROW_FILE
+		   : ROW_UNKNOWN;
+}
+
+/* Take over what the observation says, into a row that is open to it. */
+static int
+take_object(struct observe *o, struct row *row, const struct observation *seen)
+{
+	int r = 0;
+
+	if (row->modified_ns != seen->modified_ns &&
+	    row->attrs != ROW_ATTRS_NONE)
+		clear_attrs(row); /* a metadata copy keeps the ETag */
+	row->size = seen->size;
+	row->modified_ns = seen->modified_ns;
+	row->seen_ms = seen->sent_ms;
+	r = replace_text(&row->etag, etag_of(seen));
+	if (r == 0)
+		r = replace_text(&row->storage_class, seen->storage_class);
+	if (r == 0 && seen->head != NULL)
+		r = take_headers(o->cache, row, seen->head, seen->sent_wall_ns);
+	return r == 0 ? db_row_put(o->cache->db, row) : r;
+}
+
+/* Nothing new: only the time goes on. */
+static bool
+is_unchanged(const struct row *row, const struct observation *seen)
+{
+	return seen->head == NULL && row->modified_ns == seen->modified_ns &&
+	       same_text(row->storage_class, seen->storage_class) &&
+	       row->attrs != ROW_ATTRS_FRESH;
+}
+
+int
+observe_object(struct observe *o, uint64_t dir, const char *name,
+    const struct observation *seen, bool *ret_hidden)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	r = db_row_by_name(o->cache->db, dir, name, &row);
+	if (r == -ENOENT) {
+		r = new_row(o, dir, name, &row);
+		row.kind = kind_of_line(o->cache, seen);
+		return r == 0 ? take_object(o, &row, seen) : r;
+	}
+	if (r < 0 || is_closed(&row, seen->sent_ms))
+		return r;
+	if (row.kind == ROW_DIR && ret_hidden != NULL) {
+		*ret_hidden = true;
+		return 0;
+	}
+	if (row.kind != ROW_DIR && is_same_version(&row, seen)) {
+		if (is_unchanged(&row, seen))
+			return db_row_seen(o->cache->db, row.id, seen->sent_ms);
+		if (row.attrs == ROW_ATTRS_FRESH)
+			row.attrs = ROW_ATTRS_NONE;
+		return take_object(o, &row, seen);
+	}
+	if (row.kind == ROW_DIR)
+		r = observe_absent(o, dir, name, seen->sent_ms);
+	else
+		r = new_version(o, &row);
+	if (r < 0)
+		return r;
+	if (row.kind == ROW_DIR)
+		return observe_object(o, dir, name, seen, NULL);
+	row.kind = kind_of_line(o->cache, seen);
+	return take_object(o, &row, seen);
+}
+
+int
+observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
+    uint64_t *ret_id)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	r = db_row_by_name(o->cache->db, dir, name, &row);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (ret_id != NULL)
+		*ret_id = 0;
+	if (r == 0 && is_closed(&row, sent_ms)) {
+		if (ret_id != NULL && row.kind == ROW_DIR &&
+		    view_is_visible(&row))
+			*ret_id = row.id;
+		return 0;
+	}
+	if (r == 0 && row.kind == ROW_DIR) {
+		if (ret_id != NULL)
+			*ret_id = row.id;
+		return db_row_seen(o->cache->db, row.id, sent_ms);
+	}
+	if (r == 0) { /* what was an object is a directory now */
+		r = observe_absent(o, dir, name, sent_ms);
+		row_fini(&row);
+		if (r < 0)
+			return r;
+	}
+	r = new_row(o, dir, name, &row);
+	row.kind = ROW_DIR;
+	row.seen_ms = sent_ms;
+	row.modified_ns = clock_wall_ns(o->cache->clock);
+	if (r == 0)
+		r = db_row_put(o->cache->db, &row);
+	if (r == 0 && ret_id != NULL)
+		*ret_id = row.id;
+	return r;
+}
+
+int
+observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
+    int64_t sent_ms)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	r = db_row_by_id(o->cache->db, id, &row);
+	if (r == -ENOENT)
+		return 0; /* gone meanwhile */
+	if (r < 0 || view_is_pending(&row) || row.changed_ms >= sent_ms)
+		return r;
+	row.is_marked = head != NULL;
+	if (head == NULL) {
+		clear_attrs(&row);
+		row.attrs = ROW_ATTRS_KNOWN;
+	} else {
+		row.modified_ns = head->modified_ns;
+		r = take_headers(
+		    o->cache, &row, head, clock_wall_ns(o->cache->clock));
+	}
+	if (row.seen_ms < sent_ms && head != NULL)
+		row.seen_ms = sent_ms;
+	return r == 0 ? db_row_put(o->cache->db, &row) : r;
+}
+
+int
+observe_self(
+    struct observe *o, uint64_t id, int64_t modified_ns, int64_t sent_ms)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	r = db_row_by_id(o->cache->db, id, &row);
+	if (r == -ENOENT)
+		return 0; /* gone meanwhile */
+	if (r < 0 || view_is_pending(&row) || row.changed_ms >= sent_ms)
+		return r;
+	if (row.is_marked && row.modified_ns == modified_ns)
+		return 0;
+	if (row.attrs != ROW_ATTRS_NONE)
+		clear_attrs(&row);
+	row.is_marked = true;
+	row.modified_ns = modified_ns;
+	return db_row_put(o->cache->db, &row);
+}
+
+struct removal {
+	struct observe *o;
+	int r;
+};
+
+static bool
+note_removed(void *arg, const struct row *row)
+{
+	struct removal *removal = arg;
+
+	if (row->kind != ROW_DIR)
+		removal->r =
+		    add_change(removal->o, row->parent, row->name, row->node);
+	return removal->r == 0;
+}
+
+/* Remove the row and all below it. */
+static int
+remove_row(struct observe *o, const struct row *row)
+{
+	struct removal removal = { .o = o };
+	int r = 0;
+
+	if (row->kind == ROW_DIR) {
+		r = db_rows_below(
+		    o->cache->db, row->id, note_removed, &removal);
+		if (r == 0)
+			r = removal.r;
+	}
+	if (r == 0)
+		r = add_change(o, row->parent, row->name,
+		    row->kind == ROW_DIR ? 0 : row->node);
+	return r == 0 ? db_row_delete(o->cache->db, row->id) : r;
+}
+
+int
+observe_absent(
+    struct observe *o, uint64_t dir, const char *name, int64_t sent_ms)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	r = db_row_by_name(o->cache->db, dir, name, &row);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || is_closed(&row, sent_ms))
+		return r;
+	return remove_row(o, &row);
+}
+
+struct unseen {
+	char **names; /* owned */
+	size_t count;
+	int r;
+};
+
+static bool
+note_unseen(void *arg, const struct row *row)
+{
+	struct unseen *unseen = arg;
+	void *p;
+
+	p = realloc(
+	    unseen->names, (unseen->count + 1) * sizeof(*unseen->names));
+	if (p != NULL)
+		unseen->names = p;
+	if (p != NULL)
+		unseen->names[unseen->count] = strdup(row->name);
+	if (p == NULL || unseen->names[unseen->count] == NULL) {
+		unseen->r = -ENOMEM;
+		return false;
+	}
+	unseen->count++;
+	return true;
+}
+
+int
+observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms)
+{
+	struct unseen unseen = { 0 };
+	int r;
+
+	r = db_rows_unseen(o->cache->db, dir, sent_ms, note_unseen, &unseen);
+	if (r == 0)
+		r = unseen.r;
+	for (size_t i = 0; i < unseen.count; i++) {
+		if (r == 0)
+			r = observe_absent(o, dir, unseen.names[i], sent_ms);
+		free(unseen.names[i]);
+	}
+	free(unseen.names);
+	return r == 0 ? db_row_listed(o->cache->db, dir, sent_ms) : r;
+}
+
+int
+observe_odd(struct observe *o, const char *key, const char *reason)
+{
+	bool is_new;
+	int r;
+
+	r = db_odd_put(o->cache->db, key, reason, &is_new);
+	if (r == 0 && is_new)
+		log_warn("key '%s' has no path: %s (pailctl odd lists these)",
+		    key, reason);
+	return r;
+}

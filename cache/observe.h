@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe.h - the one door by which what S3 told us enters the tree.
+ *
+ * An observation says what an answer showed of one name, and when its request
+ * was *sent*.  It changes nothing that has a pending intent, that was changed
+ * by our own hand after that, or of which a later observation is known: a
+ * late LIST neither resurrects nor removes.
+ *
+ *	r = observe_begin(c, &o);
+ *	r = observe_object(&o, dir, name, &seen, &hidden);  ... more
+ *	r = observe_end(&o, r);		commit, then tell whom it concerns
+ *
+ * Between begin and end the db lock is held: no waiting, no other locks.
+ */
+#ifndef CACHE_OBSERVE_H
+#define CACHE_OBSERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "s3/s3.h"
+
+struct cache;
+
+struct observe_change {
+	uint64_t node;   /* that was replaced, 0: none */
+	uint64_t parent; /* id */
+	char *name;      /* owned */
+};
+
+struct observe {
+	struct cache *cache;
+	struct observe_change *changes;
+	size_t count;
+	size_t size;
+};
+
+/* What was seen of an object.  Strings are borrowed. */
+struct observation {
+	uint64_t size;
+	int64_t modified_ns;
+	const char *etag;
+	const char *storage_class;
+	const struct s3_object *head; /* headers too; NULL: a listing's line */
+	int64_t sent_ms;              /* cache clock */
+	int64_t sent_wall_ns;         /* likewise, for a HEAD */
+};
+
+int observe_begin(struct cache *c, struct observe *o);
+
+/**
+ * observe_end(o, r):
+ * Commit if ${r} is 0, else roll back; then supersede replaced versions and
+ * call the hooks.
+ * Returns: ${r}, or what the commit failed with.
+ */
+int observe_end(struct observe *o, int r);
+
+/**
+ * observe_object(o, dir, name, seen, ret_hidden):
+ * Directory ${dir} has an object ${name}.  If it is known as a directory,
+ * nothing is changed and ${*ret_hidden} (NULL: not asked) is true: a
+ * directory hides an object of its name.
+ */
+int observe_object(struct observe *o, uint64_t dir, const char *name,
+    const struct observation *seen, bool *ret_hidden);
+
+/* There is a directory ${name}; ${*ret_id} (may be NULL): its id, 0 if it is
+ * not visible because of a change of ours. */
+int observe_dir(struct observe *o, uint64_t dir, const char *name,
+    int64_t sent_ms, uint64_t *ret_id);
+
+/* The headers of directory ${id}'s marker; NULL: it has no marker. */
+int observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
+    int64_t sent_ms);
+
+/* A listing showed the marker of directory ${id}. */
+int observe_self(
+    struct observe *o, uint64_t id, int64_t modified_ns, int64_t sent_ms);
+
+/* There is nothing called ${name}. */
+int observe_absent(
+    struct observe *o, uint64_t dir, const char *name, int64_t sent_ms);
+
+/* All that is in ${dir} was observed with ${sent_ms}: the rest is gone. */
+int observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms);
+
+/* A key under the root that has no path. */
+int observe_odd(struct observe *o, const char *key, const char *reason);
+
+#endif

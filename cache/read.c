@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read.c - bytes of an entry version: hit, miss, joined misses.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/fetch.h"
+#include "cache/pool.h"
+#include "cache/read.h"
+#include "s3/base/crc.h"
+#include "s3/base/log.h"
+#include "s3/base/wait.h"
+
+/* At most this much is on its way for one stream: 16 parts fill a link of
+ * 10 Gb/s at 25 ms (s3-protocol: one connection per 85-90 MB/s). */
+#define LIMIT_MAX (16 * AHEAD_PART)
+
+/* Pieces that one read starts; what is left the next one starts. */
+#define PIECES_MAX 17
+
+/* Blocks that one read touches: a read of CACHE_READ_MAX at any offset. */
+#define BLOCKS_MAX (CACHE_READ_MAX / CHUNK_BLOCK + 1)
+
+/* One read while it is served. */
+struct serve {
+	struct entry *entry;
+	uint64_t off;
+	uint64_t end;
+	struct ahead_want want;
+	struct ahead_stream *stream;
+	struct waiter *waiter;
+};
+
+static uint64_t
+block_down(uint64_t off)
+{
+	return off / CHUNK_BLOCK * CHUNK_BLOCK;
+}
+
+static uint64_t
+min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Ahead of a reader never more than an eighth of the cache. */
+static uint64_t
+limit_of(const struct cache *c)
+{
+	uint64_t limit = min_u64(LIMIT_MAX, c->config.size / 8);
+
+	return limit < CHUNK_BLOCK ? CHUNK_BLOCK : limit;
+}
+
+/*
+ * The first part of [pos, end) that is neither present nor on its way, as a
+ * piece in whole blocks.
+ */
+static bool
+next_piece(struct entry *e, uint64_t pos, uint64_t end, uint64_t *ret_off,
+    uint64_t *ret_end)
+{
+	uint64_t gap_off, gap_end, covered;
+
+	while (pos < end && rangeset_next_gap(&e->chunk.present, pos, end,
+				&gap_off, &gap_end)) {
+		if (fetch_covers(e, gap_off, &covered)) {
+			pos = covered;
+			continue;
+		}
+		gap_end = min_u64(gap_end, fetch_next(e, gap_off));
+		gap_end =
+		    min_u64(block_down(gap_end + CHUNK_BLOCK - 1), e->size);
+		*ret_off = block_down(gap_off);
+		*ret_end = ahead_piece_end(*ret_off, gap_end);
+		return true;
+	}
+	return false;
+}
+
+/* Put what is missing of the wanted range on its way. */
+static int
+plan_locked(struct serve *s, struct fetch **ret, unsigned *ret_count)
+{
+	struct entry *e = s->entry;
+	uint64_t pos = s->want.off, off, end;
+	unsigned n = 0;
+	int r = 0;
+
+	while (n < PIECES_MAX && next_piece(e, pos, s->want.end, &off, &end)) {
+		r = fetch_new(e, off, end, &ret[n]);
+		if (r < 0)
+			break;
+		n++;
+		pos = end;
+	}
+	*ret_count = n;
+	return n > 0 ? 0 : r;
+}
+
+/* What a block of the read must be checked against. */
+struct check {
+	uint64_t block;
+	uint32_t crc;
+	bool is_due;
+};
+
+/* Which blocks of the read are due; returns how many. */
+static unsigned
+checks_locked(struct serve *s, struct check checks[BLOCKS_MAX])
+{
+	struct entry *e = s->entry;
+	uint64_t first = s->off / CHUNK_BLOCK;
+	unsigned due = 0;
+
+	for (uint64_t b = first; b * CHUNK_BLOCK < s->end; b++) {
+		struct check *check = &checks[b - first];
+		uint64_t end = min_u64((b + 1) * CHUNK_BLOCK, e->size);
+
+		check->block = b;
+		check->is_due =
+		    !chunk_is_checked(&e->chunk, b) &&
+		    rangeset_has(&e->chunk.present, b * CHUNK_BLOCK, end) &&
+		    chunk_get_crc(&e->chunk, b, &check->crc);
+		due += check->is_due ? 1 : 0;
+	}
+	return due;
+}
+
+/* Compare the due blocks in ${data}, which begins at block ${checks[0]}. */
+static int
+compare(struct serve *s, struct check *checks, const uint8_t *data)
+{
+	struct entry *e = s->entry;
+	uint64_t base = block_down(s->off);
+	int r = 0;
+
+	lock_take(&e->lock);
+	for (uint64_t i = 0; base + i * CHUNK_BLOCK < s->end; i++) {
+		uint64_t off = base + i * CHUNK_BLOCK;
+		uint64_t end = min_u64(off + CHUNK_BLOCK, e->size);
+
+		if (!checks[i].is_due)
+			continue;
+		if (crc32c(0, data + (off - base), (size_t)(end - off)) ==
+		    checks[i].crc) {
+			chunk_set_checked(&e->chunk, checks[i].block);
+			continue;
+		}
+		stats_add(&e->cache->stats, STAT_BAD_BLOCKS, 1);
+		log_warn("local copy of '%s' is damaged at %" PRIu64
+			 ": fetching it again",
+		    e->key, off);
+		r = chunk_punch(&e->chunk, off, end);
+		if (r == 0)
+			r = -EAGAIN;
+	}
+	lock_drop(&e->lock);
+	return r;
+}
+
+/* The range is present and kept from eviction: read it. */
+static int
+copy_out(struct serve *s, struct check *checks, unsigned due,
+    struct cache_bytes *ret)
+{
+	struct entry *e = s->entry;
+	uint64_t off = s->off, end = s->end;
+	uint8_t *buffer = pool_take(e->cache->pool);
+	int r;
+
+	if (buffer == NULL)
+		return -ENOMEM;
+	if (due > 0) {
+		off = block_down(off);
+		end = min_u64(block_down(end + CHUNK_BLOCK - 1), e->size);
+	}
+	r = chunk_read(&e->chunk, off, buffer, (size_t)(end - off));
+	if (r == 0 && due > 0)
+		r = compare(s, checks, buffer);
+	if (r < 0) {
+		pool_put(e->cache->pool, buffer);
+		return r;
+	}
+	ret->data = buffer + (s->off - off);
+	ret->len = (size_t)(s->end - s->off);
+	ret->owner = buffer;
+	return 0;
+}
+
+/* Whole blocks round the read are in use while it is served. */
+static struct reader
+range_of(const struct serve *s, struct waiter *w)
+{
+	struct reader range = {
+		.off = block_down(s->off), .end = s->end, .waiter = w
+	};
+
+	if (w != NULL)
+		range.off = s->off;
+	return range;
+}
+
+static int
+serve_local(struct serve *s, struct cache_bytes *ret)
+{
+	struct entry *e = s->entry;
+	struct reader range = range_of(s, NULL);
+	struct check checks[BLOCKS_MAX];
+	unsigned due;
+	int r;
+
+	due = checks_locked(s, checks);
+	list_append(&e->readers, &range.link);
+	lock_drop(&e->lock);
+	r = copy_out(s, checks, due, ret);
+	lock_take(&e->lock);
+	list_remove(&range.link);
+	return r;
+}
+
+/* Start the pieces and wait for the read's own. */
+static int
+serve_remote(struct serve *s, struct fetch **pieces, unsigned count)
+{
+	struct entry *e = s->entry;
+	struct reader range = range_of(s, s->waiter);
+	int r;
+
+	waiter_reset(s->waiter);
+	list_append(&e->readers, &range.link);
+	ahead_stall(s->stream, limit_of(e->cache));
+	lock_drop(&e->lock);
+	for (unsigned i = 0; i < count; i++)
+		fetch_start(pieces[i], i > 0);
+	r = waiter_wait(s->waiter, WAIT_FOREVER);
+	lock_take(&e->lock);
+	list_remove(&range.link);
+	if (r == 0)
+		r = range.err;
+	return r == 0 ? -EAGAIN : r;
+}
+
+static bool
+is_local(struct serve *s)
+{
+	return rangeset_has(&s->entry->chunk.present, s->off, s->end);
+}
+
+/* One round; -EAGAIN: another one.  The entry's lock is held. */
+static int
+serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
+{
+	struct entry *e = s->entry;
+	struct fetch *pieces[PIECES_MAX];
+	unsigned count = 0;
+	bool local = is_local(s);
+	int r;
+
+	if (!local && e->lost < 0)
+		return e->lost;
+	r = e->lost < 0 ? 0 : plan_locked(s, pieces, &count);
+	if (!local) {
+		*ret_missed = true;
+		if (r < 0)
+			return r;
+		return serve_remote(s, pieces, count);
+	}
+	if (count > 0) {
+		lock_drop(&e->lock);
+		for (unsigned i = 0; i < count; i++)
+			fetch_start(pieces[i], true);
+		lock_take(&e->lock);
+		if (!is_local(s))
+			return -EAGAIN; /* evicted meanwhile */
+	}
+	return serve_local(s, ret);
+}
+
+int
+read_bytes(struct entry *e, struct ahead *a, uint64_t off, size_t len,
+    struct waiter *w, struct cache_bytes *ret)
+{
+	struct serve s = { .entry = e, .off = off, .waiter = w };
+	struct waiter own;
+	bool missed = false;
+	int r;
+
+	if (w == NULL)
+		waiter_init(&own);
+	if (w == NULL)
+		s.waiter = &own;
+	lock_take(&e->lock);
+	if (len == 0 || off >= e->size) {
+		*ret = (struct cache_bytes){ 0 };
+		r = 0;
+	} else {
+		s.end = min_u64(off + min_u64(len, CACHE_READ_MAX), e->size);
+		s.stream = ahead_read(
+		    a, off, s.end - off, e->size, limit_of(e->cache), &s.want);
+		do {
+			r = serve_once(&s, ret, &missed);
+		} while (r == -EAGAIN);
+	}
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	if (r == 0) {
+		stats_add(&e->cache->stats, STAT_READ_BYTES, ret->len);
+		if (!missed)
+			stats_add(&e->cache->stats, STAT_HIT_BYTES, ret->len);
+	}
+	return r;
+}
+
+void
+read_cancel(struct entry *e)
+{
+	lock_take(&e->lock);
+	fetch_cancel_all(e);
+	lock_drop(&e->lock);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema.sql.h - the tables of meta.db.  DB_SCHEMA in db.h is their version.
+ *
+ * entry   the tree: a row an entry; see struct row for the columns
+ * chunk   chunk files: what of them is present; one a version (node)
+ * crc     their checksums, DB_CRC_PAGE blocks of 128 KiB a row
+ * intent  what we still owe S3: committed before the acknowledgement that
+ *         depends on it, removed after S3's
+ * upload  multipart uploads that are open, and
+ * part    the parts they have
+ * odd     keys that have no path
+ * setting name and value: next_number, identity, clean, probed conditions
+ */
+#ifndef CACHE_SCHEMA_SQL_H
+#define CACHE_SCHEMA_SQL_H
+
+#define SCHEMA_SQL                                                             \
+	"CREATE TABLE setting ("                                               \
+	" name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"          \
+	"CREATE TABLE entry ("                                                 \
+	" id INTEGER PRIMARY KEY, node INTEGER NOT NULL,"                      \
+	" parent INTEGER NOT NULL, name BLOB NOT NULL,"                        \
+	" kind INTEGER NOT NULL, name_state INTEGER NOT NULL,"                 \
+	" attr_state INTEGER NOT NULL, byte_state INTEGER NOT NULL,"           \
+	" size INTEGER NOT NULL, modified_ns INTEGER NOT NULL,"                \
+	" etag TEXT, version_id TEXT, storage_class TEXT,"                     \
+	" attrs INTEGER NOT NULL, mode INTEGER, uid INTEGER,"                  \
+	" gid INTEGER, rdev INTEGER, atime_ns INTEGER,"                        \
+	" mtime_ns INTEGER, ctime_ns INTEGER, content_type TEXT,"              \
+	" token TEXT, target BLOB, meta BLOB, is_marked INTEGER,"              \
+	" seen_ms INTEGER NOT NULL, changed_ms INTEGER,"                       \
+	" listed_ms INTEGER, base_key BLOB);"                                  \
+	"CREATE UNIQUE INDEX entry_name ON entry (parent, name);"              \
+	"CREATE INDEX entry_parent ON entry (parent);"                         \
+	"CREATE UNIQUE INDEX entry_node ON entry (node)"                       \
+	" WHERE node <> id;"                                                   \
+	"CREATE TABLE chunk ("                                                 \
+	" node INTEGER PRIMARY KEY, bytes INTEGER NOT NULL,"                   \
+	" used_ms INTEGER NOT NULL, present BLOB);"                            \
+	"CREATE INDEX chunk_used ON chunk (used_ms);"                          \
+	"CREATE TABLE crc ("                                                   \
+	" node INTEGER NOT NULL, page INTEGER NOT NULL,"                       \
+	" data BLOB NOT NULL, PRIMARY KEY (node, page)) WITHOUT ROWID;"        \
+	"CREATE TABLE intent ("                                                \
+	" id INTEGER PRIMARY KEY, entry INTEGER NOT NULL,"                     \
+	" kind INTEGER NOT NULL, key BLOB NOT NULL, source_key BLOB,"          \
+	" etag TEXT, token TEXT, generation INTEGER NOT NULL,"                 \
+	" state INTEGER NOT NULL, made_ms INTEGER NOT NULL);"                  \
+	"CREATE INDEX intent_key ON intent (key, id);"                         \
+	"CREATE INDEX intent_entry ON intent (entry);"                         \
+	"CREATE TABLE upload ("                                                \
+	" intent INTEGER PRIMARY KEY, key BLOB NOT NULL,"                      \
+	" upload_id TEXT NOT NULL, made_ms INTEGER NOT NULL);"                 \
+	"CREATE TABLE part ("                                                  \
+	" intent INTEGER NOT NULL, number INTEGER NOT NULL,"                   \
+	" off INTEGER NOT NULL, len INTEGER NOT NULL, etag TEXT,"              \
+	" crc32c INTEGER, PRIMARY KEY (intent, number)) WITHOUT ROWID;"        \
+	"CREATE TABLE odd ("                                                   \
+	" key BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;"
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.c - the cache folder: found or made, ours alone, of this bucket.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/chunk.h"
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/state.h"
+#include "cache/store.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+#define NAME_HEX 16
+
+/* FNV-1a, 64 bits: names a folder; what is recorded inside decides. */
+static uint64_t
+hash_text(uint64_t hash, const char *s)
+{
+	do {
+		hash ^= (uint8_t)*s;
+		hash *= UINT64_C(0x100000001b3);
+	} while (*s++ != '\0');
+	return hash;
+}
+
+static int
+say(char *message, size_t len, int r, const char *path, const char *what)
+{
+	(void)snprintf(message, len, "cache folder '%s' %s (%s)", path, what,
+	    strerror(-r));
+	return r;
+}
+
+/* Make the folder ${path} and those above it. */
+static int
+make_folders(const char *path)
+{
+	AUTO_FREE char *copy = strdup(path);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	for (char *p = copy + 1; *p != '\0'; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int
+path_in(const struct cache *c, const char *name, char **ret)
+{
+	struct buf b = BUF_INIT(PATH_MAX);
+	int r;
+
+	r = buf_printf(&b, "%s/%s", c->dir, name);
+	if (r == 0)
+		r = buf_take(&b, ret);
+	buf_fini(&b);
+	return r;
+}
+
+static int
+name_folder(struct cache *c)
+{
+	struct buf b = BUF_INIT(PATH_MAX);
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	int r;
+
+	hash = hash_text(hash, c->config.endpoint);
+	hash = hash_text(hash, c->config.bucket);
+	hash = hash_text(hash, c->config.prefix);
+	r = buf_printf(&b, "%s/%0*" PRIx64, c->config.dir, NAME_HEX, hash);
+	if (r == 0)
+		r = buf_take(&b, &c->dir);
+	buf_fini(&b);
+	return r;
+}
+
+/* Folder and lock. */
+static int
+open_folder(struct cache *c, char *message, size_t len)
+{
+	AUTO_FREE char *lock = NULL;
+	AUTO_FREE char *chunks = NULL;
+	int r;
+
+	r = make_folders(c->dir);
+	if (r < 0)
+		return say(message, len, r, c->dir,
+		    "cannot be made: choose another with cache=");
+	r = path_in(c, "lock", &lock);
+	if (r == 0)
+		r = path_in(c, "chunks", &chunks);
+	if (r < 0)
+		return r;
+	c->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock_fd < 0)
+		return say(message, len, -errno, c->dir,
+		    "cannot be written: choose another with cache=");
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return say(message, len, -EBUSY, c->dir,
+		    "is in use by another mount of this bucket: unmount it, "
+		    "or give this one its own cache=");
+	if (mkdir(chunks, 0700) < 0 && errno != EEXIST)
+		return say(message, len, -errno, c->dir, "is not writable");
+	c->chunks_fd = open(chunks, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->chunks_fd < 0)
+		return say(message, len, -errno, chunks, "cannot be opened");
+	return 0;
+}
+
+/* Give the damaged database, and the chunks it spoke of, other names. */
+static int
+move_aside(struct cache *c, char *message, size_t len)
+{
+	static const char *const names[] = { "meta.db", "meta.db-wal",
+		"meta.db-shm", "chunks" };
+	int64_t now = clock_wall_ns(c->clock) / 1000000000;
+	struct buf to = BUF_INIT(PATH_MAX);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < 4; i++) {
+		AUTO_FREE char *from = NULL;
+
+		buf_clear(&to);
+		r = path_in(c, names[i], &from);
+		if (r == 0)
+			r = buf_printf(&to, "%s/damaged-%" PRId64 "-%s", c->dir,
+			    now, names[i]);
+		if (r == 0 && rename(from, buf_str(&to)) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	buf_fini(&to);
+	if (r < 0)
+		return say(message, len, r, c->dir,
+		    "is damaged and cannot be moved aside");
+	(void)snprintf(message, len,
+	    "the database in cache folder '%s' is damaged: moved aside as "
+	    "damaged-%" PRId64 "-*, starting cold",
+	    c->dir, now);
+	(void)close(c->chunks_fd); /* only names were looked up in it */
+	(void)close(c->lock_fd);
+	c->chunks_fd = -1;
+	c->lock_fd = -1;
+	return 0;
+}
+
+static int
+open_db(struct cache *c, char *message, size_t len)
+{
+	AUTO_FREE char *path = NULL;
+	bool cold;
+	int r;
+
+	r = path_in(c, "meta.db", &path);
+	if (r == 0)
+		r = db_open(path, &c->db, &cold);
+	if (r != -EBADMSG) {
+		if (r == -EPROTO)
+			return say(message, len, r, c->dir,
+			    "was written by a newer pailfs: use that, or "
+			    "another cache=");
+		return r < 0 ? say(message, len, r, c->dir,
+				   "holds no usable database")
+			     : 0;
+	}
+	r = move_aside(c, message, len);
+	if (r == 0)
+		r = open_folder(c, message, len);
+	return r == 0 ? db_open(path, &c->db, &cold) : r;
+}
+
+/* What the folder is of, recorded inside. */
+static int
+check_identity(struct cache *c, char *message, size_t len)
+{
+	struct buf have = BUF_INIT(8192), want = BUF_INIT(8192);
+	int r;
+
+	r = buf_printf(&want, "%s\n%s\n%s", c->config.endpoint,
+	    c->config.bucket, c->config.prefix);
+	if (r == 0)
+		r = db_get_setting(c->db, "identity", &have);
+	if (r == -ENOENT)
+		r = db_set_setting(c->db, "identity", buf_str(&want));
+	else if (r == 0 && strcmp(buf_str(&have), buf_str(&want)) != 0)
+		r = say(message, len, -EEXIST, c->dir,
+		    "belongs to another bucket: choose another with cache=");
+	buf_fini(&have);
+	buf_fini(&want);
+	return r;
+}
+
+static int64_t
+number_setting(struct cache *c, const char *name)
+{
+	struct buf text = BUF_INIT(64);
+	int64_t n = 0;
+
+	if (db_get_setting(c->db, name, &text) == 0)
+		n = strtoll(buf_str(&text), NULL, 10);
+	buf_fini(&text);
+	return n;
+}
+
+static int
+set_number(struct cache *c, const char *name, int64_t n)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%" PRId64, n);
+	return db_set_setting(c->db, name, text);
+}
+
+/* The root's row, in a new database. */
+static int
+make_root(struct cache *c)
+{
+	struct row row = { .id = CACHE_ROOT,
+		.node = CACHE_ROOT,
+		.kind = ROW_DIR,
+		.name_state = NAME_PRESENT,
+		.uid = UINT32_MAX,
+		.gid = UINT32_MAX,
+		.attrs = ROW_ATTRS_KNOWN };
+	struct row have = { 0 };
+	char name[] = "";
+	int r;
+
+	r = db_row_by_id(c->db, CACHE_ROOT, &have);
+	row_fini(&have);
+	if (r != -ENOENT)
+		return r;
+	row.name = name;
+	row.modified_ns = clock_wall_ns(c->clock);
+	return db_row_put(c->db, &row);
+}
+
+/* Clock, numbers and sums go on from the last run. */
+static int
+go_on(struct cache *c, uint64_t *ret_used)
+{
+	int64_t wall_ms = clock_wall_ns(c->clock) / 1000000;
+	int64_t last_ms = number_setting(c, "clock_ms");
+	int r;
+
+	c->epoch_ms = (wall_ms > last_ms ? wall_ms : last_ms + 1) -
+		      clock_mono_ms(c->clock);
+	r = db_number(c->db, &c->boot_number);
+	if (r == 0)
+		r = make_root(c);
+	if (r < 0)
+		return r;
+	if (number_setting(c, "clean") == 1) {
+		*ret_used = (uint64_t)number_setting(c, "used");
+	} else {
+		r = db_chunks_bytes(c->db, ret_used);
+	}
+	return r == 0 ? set_number(c, "clean", 0) : r;
+}
+
+int
+store_open(struct cache *c, char *message, size_t len)
+{
+	uint64_t used = 0;
+	int r;
+
+	r = name_folder(c);
+	if (r == 0)
+		r = open_folder(c, message, len);
+	if (r == 0)
+		r = open_db(c, message, len);
+	if (r == 0)
+		r = check_identity(c, message, len);
+	if (r < 0)
+		return r;
+	r = go_on(c, &used);
+	if (r == 0)
+		r = evict_new(c, used, &c->evict);
+	return r < 0 ? say(message, len, r, c->dir, "cannot be used") : 0;
+}
+
+void
+store_close(struct cache *c, int is_clean)
+{
+	if (c->db != NULL && is_clean) {
+		/* Without these the next start counts and mends. */
+		(void)set_number(c, "clock_ms", cache_now_ms(c));
+		(void)set_number(c, "used", (int64_t)evict_present(c->evict));
+		(void)set_number(c, "clean", 1);
+	}
+	db_close(c->db);
+	if (c->chunks_fd >= 0)
+		(void)close(c->chunks_fd);
+	if (c->lock_fd >= 0)
+		(void)close(c->lock_fd); /* gives the lock back */
+	free(c->dir);
+}
+
+static void
+sweep_folder(struct cache *c, const char *name)
+{
+	struct dirent *d;
+	DIR *dir;
+	int fd = openat(c->chunks_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((d = readdir(dir)) != NULL) {
+		uint64_t node = strtoull(d->d_name, NULL, 10);
+		struct db_chunk chunk = { 0 };
+
+		if (node == 0 || node >= c->boot_number)
+			continue;
+		if (db_chunk_get(c->db, node, &chunk) == -ENOENT &&
+		    unlinkat(fd, d->d_name, 0) == 0)
+			log_debug("swept chunk=%" PRIu64, node);
+		db_chunk_fini(&chunk);
+	}
+	(void)closedir(dir);
+}
+
+void
+store_sweep(struct cache *c)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		char name[3];
+
+		(void)snprintf(name, sizeof(name), "%02x", i);
+		sweep_folder(c, name);
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - the cache folder: found or made, ours alone, of this bucket.
+ *
+ *	DIR/HASH/		0700; HASH of endpoint, bucket and prefix
+ *		lock		flock'ed while mounted
+ *		meta.db		the database
+ *		chunks/xx/NODE	chunk files
+ */
+#ifndef CACHE_STORE_H
+#define CACHE_STORE_H
+
+#include <stddef.h>
+
+struct cache;
+
+/**
+ * store_open(c, message, len):
+ * Open folder, lock and database of ${c} (config is set); a damaged database
+ * is moved aside with its chunk files, and the mount starts cold.
+ * Returns: as cache_open(), with ${message}.
+ */
+int store_open(struct cache *c, char *message, size_t len);
+
+/* Close what store_open() opened; ${is_clean}: all facts were written. */
+void store_close(struct cache *c, int is_clean);
+
+/* Remove chunk files that no row owns, left by a crash.  On the worker. */
+void store_sweep(struct cache *c);
+
+#endif
