@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.c - the control socket of a mount.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fs/control.h"
+#include "fs/mountinfo.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+#define CLIENTS_MAX 16
+#define LINE_SIZE   1024 /* of a request */
+
+struct client {
+	int fd; /* -1: free */
+	bool is_waiting;
+	char line[LINE_SIZE];
+	size_t len;
+};
+
+struct control {
+	const char *log_file; /* NULL: no file */
+	struct control_hooks hooks;
+	pthread_t thread;
+	int listen_fd;
+	int signal_fd;
+	int stop_fd; /* eventfd */
+	struct client clients[CLIENTS_MAX];
+	bool is_debug;
+};
+
+static void
+send_all(int fd, const char *p, size_t left)
+{
+	while (left > 0) {
+		ssize_t n = send(fd, p, left, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return; /* the client is gone */
+		p += n;
+		left -= (size_t)n;
+	}
+}
+
+/* One line of JSON; takes the reference. */
+static void
+answer(struct client *client, json_t *value)
+{
+	char *text = value == NULL ? NULL : json_dumps(value, JSON_COMPACT);
+
+	if (text != NULL)
+		send_all(client->fd, text, strlen(text));
+	send_all(client->fd, "\n", 1);
+	free(text);
+	json_decref(value);
+}
+
+static void
+drop(struct client *client)
+{
+	(void)close(client->fd);
+	client->fd = -1;
+	client->len = 0;
+	client->is_waiting = false;
+}
+
+static json_t *
+error_of(const char *text)
+{
+	return json_pack("{s:s}", "error", text);
+}
+
+/* The commands, one table. */
+static json_t *
+do_status(struct control *c, struct client *client)
+{
+	(void)client;
+	return c->hooks.status(c->hooks.arg);
+}
+
+static json_t *
+do_odd(struct control *c, struct client *client)
+{
+	(void)client;
+	return c->hooks.odd(c->hooks.arg);
+}
+
+static json_t *
+do_wait(struct control *c, struct client *client)
+{
+	(void)c;
+	client->is_waiting = true;
+	return json_pack("{s:b}", "waiting", 1);
+}
+
+static const struct {
+	const char *name;
+	json_t *(*run)(struct control *c, struct client *client);
+} commands[] = {
+	{ "status", do_status },
+	{ "odd", do_odd },
+	{ "wait", do_wait },
+};
+
+static json_t *
+run_line(struct control *c, struct client *client)
+{
+	json_t *request = json_loads(client->line, 0, NULL), *result = NULL;
+	const char *name = json_string_value(json_object_get(request, "cmd"));
+
+	for (size_t i = 0;
+	     name != NULL && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			result = commands[i].run(c, client);
+	}
+	json_decref(request);
+	return result != NULL ? result : error_of("unknown command");
+}
+
+static void
+read_client(struct control *c, struct client *client)
+{
+	size_t room = LINE_SIZE - 1 - client->len;
+	ssize_t n = recv(client->fd, client->line + client->len, room, 0);
+	char *end;
+
+	if (n <= 0 || client->is_waiting) {
+		drop(client);
+		return;
+	}
+	client->len += (size_t)n;
+	client->line[client->len] = '\0';
+	end = strchr(client->line, '\n');
+	if (end == NULL) {
+		if (client->len == LINE_SIZE - 1)
+			drop(client); /* no request is that long */
+		return;
+	}
+	*end = '\0';
+	client->len = 0;
+	answer(client, run_line(c, client));
+}
+
+/* Owner and root only. */
+static bool
+is_allowed(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return false;
+	return who.uid == 0 || who.uid == geteuid();
+}
+
+static void
+accept_client(struct control *c)
+{
+	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	struct timeval patience = { .tv_sec = 5 };
+
+	if (fd < 0)
+		return; /* it went away again */
+	(void)setsockopt(
+	    fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	for (int i = 0; is_allowed(fd) && i < CLIENTS_MAX; i++) {
+		if (c->clients[i].fd < 0) {
+			c->clients[i].fd = fd;
+			return;
+		}
+	}
+	(void)close(fd);
+}
+
+static void
+take_signal(struct control *c)
+{
+	struct signalfd_siginfo info;
+
+	if (read(c->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR2) {
+		c->is_debug = !c->is_debug;
+		log_set_level(c->is_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
+	} else if (c->log_file != NULL && log_open(c->log_file) < 0) {
+		log_error("cannot open the log file '%s' again", c->log_file);
+	}
+}
+
+static void *
+run(void *arg)
+{
+	struct control *c = arg;
+
+	for (;;) {
+		struct pollfd fds[3 + CLIENTS_MAX] = {
+			{ .fd = c->stop_fd, .events = POLLIN },
+			{ .fd = c->signal_fd, .events = POLLIN },
+			{ .fd = c->listen_fd, .events = POLLIN },
+		};
+
+		for (int i = 0; i < CLIENTS_MAX; i++) {
+			fds[3 + i].fd = c->clients[i].fd;
+			fds[3 + i].events = POLLIN;
+		}
+		if (poll(fds, 3 + CLIENTS_MAX, -1) < 0)
+			continue;
+		if (fds[0].revents != 0)
+			return NULL;
+		if (fds[1].revents != 0)
+			take_signal(c);
+		if (fds[2].revents != 0)
+			accept_client(c);
+		for (int i = 0; i < CLIENTS_MAX; i++) {
+			if (fds[3 + i].fd >= 0 && fds[3 + i].revents != 0)
+				read_client(c, &c->clients[i]);
+		}
+	}
+}
+
+static int
+listen_on(const char *mountpoint)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct mountinfo info;
+	int fd, len, r;
+
+	r = mountinfo_find(mountpoint, &info);
+	if (r < 0)
+		return r;
+	len = snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, CONTROL_NAME,
+	    info.major, info.minor);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&at,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+			    (size_t)len)) < 0 ||
+	    listen(fd, CLIENTS_MAX) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static void
+control_free(struct control *c)
+{
+	int fds[] = { c->listen_fd, c->signal_fd, c->stop_fd };
+
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (c->clients[i].fd >= 0)
+			drop(&c->clients[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+	free(c);
+}
+
+int
+control_start(const char *mountpoint, const char *log_file,
+    const struct control_hooks *hooks, struct control **ret)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	sigset_t set;
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->log_file = log_file;
+	c->hooks = *hooks;
+	for (int i = 0; i < CLIENTS_MAX; i++)
+		c->clients[i].fd = -1;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGUSR2);
+	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	c->stop_fd = eventfd(0, EFD_CLOEXEC);
+	c->listen_fd = listen_on(mountpoint);
+	r = c->listen_fd < 0 ? c->listen_fd : 0;
+	if (r == 0 && (c->signal_fd < 0 || c->stop_fd < 0))
+		r = -EMFILE;
+	if (r == 0)
+		r = -pthread_create(&c->thread, NULL, run, c);
+	if (r < 0) {
+		control_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void
+control_stop(struct control *c, int status)
+{
+	if (c == NULL)
+		return;
+	(void)eventfd_write(c->stop_fd, 1);  /* cannot overflow */
+	(void)pthread_join(c->thread, NULL); /* it exists */
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (c->clients[i].fd >= 0 && c->clients[i].is_waiting)
+			answer(&c->clients[i],
+			    json_pack("{s:i}", "status", status));
+	}
+	control_free(c);
+}

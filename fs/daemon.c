@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.c - into the background, but not before the mount answers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/daemon.h"
+
+/* In the parent: wait for a byte; none came if the child ended. */
+static _Noreturn void
+wait_for_child(int fd, pid_t pid, const char *mountpoint)
+{
+	struct stat st;
+	char byte;
+	ssize_t n;
+
+	do {
+		n = read(fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1) {
+		/* It has said why. */
+		(void)waitpid(pid, NULL, 0);
+		_exit(1);
+	}
+	if (stat(mountpoint, &st) < 0) {
+		(void)fprintf(stderr,
+		    "pailfs: mount point '%s' does not answer: %s\n",
+		    mountpoint, strerror(errno));
+		_exit(1);
+	}
+	_exit(0);
+}
+
+int
+daemon_start(struct daemon *d, bool foreground, const char *mountpoint)
+{
+	int fds[2];
+	pid_t pid;
+
+	d->fd = -1;
+	if (foreground)
+		return 0;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		(void)close(fds[1]);
+		wait_for_child(fds[0], pid, mountpoint);
+	}
+	(void)close(fds[0]);
+	d->fd = fds[1];
+	return setsid() < 0 ? -errno : 0;
+}
+
+/* systemd's protocol, sd_notify(3): one datagram. */
+static void
+notify_manager(void)
+{
+	static const char text[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path == NULL ? 0 : strlen(path);
+	int fd;
+
+	if (len < 2 || len >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (to.sun_path[0] == '@')
+		to.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return; /* the manager will time out and say so */
+	(void)sendto(fd, text, sizeof(text) - 1, 0,
+	    (const struct sockaddr *)&to,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	(void)close(fd);
+}
+
+void
+daemon_ready(struct daemon *d)
+{
+	int null;
+
+	if (d->fd < 0) {
+		notify_manager();
+		return;
+	}
+	/* A folder that the daemon stands in could not be unmounted. */
+	if (chdir("/") < 0)
+		_exit(1);
+	null = open("/dev/null", O_RDWR);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			(void)close(null);
+	}
+	if (write(d->fd, "", 1) != 1)
+		_exit(1); /* the parent is gone: nobody wants the mount */
+	(void)close(d->fd);
+	d->fd = -1;
+}

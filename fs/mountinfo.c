@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mountinfo.c - what the kernel says of a mount point.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/mountinfo.h"
+#include "s3/base/cleanup.h"
+
+/* Undo \040 and its like, in place. */
+static void
+unescape(char *s)
+{
+	char *to = s;
+
+	while (*s != '\0') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 +
+				       (s[3] - '0'));
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = '\0';
+}
+
+/*
+ * "36 35 98:0 / /mnt rw,noatime master:1 - fuse.pailfs bucket rw": is it
+ * ${path}'s (proc(5))?
+ */
+static bool
+read_line(char *line, const char *path, struct mountinfo *ret)
+{
+	char *save = NULL, *field, *type = strstr(line, " - ");
+	struct mountinfo info = { 0 };
+
+	if (type == NULL)
+		return false;
+	*type = '\0';
+	info.is_pailfs = strncmp(type + 3, "fuse.pailfs ", 12) == 0;
+	field = strtok_r(line, " ", &save);
+	for (int i = 0; field != NULL && i < 4; i++) {
+		if (i == 2 &&
+		    sscanf(field, "%u:%u", &info.major, &info.minor) != 2)
+			return false;
+		field = strtok_r(NULL, " ", &save);
+	}
+	if (field == NULL)
+		return false;
+	unescape(field);
+	if (strcmp(field, path) != 0)
+		return false;
+	*ret = info;
+	return true;
+}
+
+int
+mountinfo_find(const char *path, struct mountinfo *ret)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	AUTO_FREE char *line = NULL;
+	size_t size = 0;
+	int r = -ENOENT;
+
+	if (f == NULL)
+		return -errno;
+	while (getline(&line, &size, f) > 0) {
+		if (read_line(line, path, ret))
+			r = 0;
+	}
+	(void)fclose(f); /* only read */
+	return r;
+}
+
+/* For users: fusermount3, whose words go to stderr. */
+static int
+run_fusermount(const char *path, bool lazy)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)execlp("fusermount3", "fusermount3", lazy ? "-uz" : "-u",
+		    "--", path, (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
+}
+
+int
+mountinfo_unmount(const char *path, bool lazy)
+{
+	if (umount2(path, lazy ? MNT_DETACH : 0) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	return run_fusermount(path, lazy);
+}
+
+static int
+say(char *message, unsigned long len, int r, const char *path, const char *what)
+{
+	(void)snprintf(message, len, "mount point '%s' %s", path, what);
+	return r;
+}
+
+int
+mountinfo_prepare(const char *path, char *message, unsigned long len)
+{
+	struct mountinfo info;
+	struct stat st;
+	bool ours = mountinfo_find(path, &info) == 0 && info.is_pailfs;
+
+	if (stat(path, &st) == 0) {
+		if (!S_ISDIR(st.st_mode))
+			return say(
+			    message, len, -ENOTDIR, path, "is not a directory");
+		if (ours)
+			return say(message, len, -EBUSY, path,
+			    "has a pailfs already: pailctl umount it first");
+		return 0;
+	}
+	if (errno == ENOTCONN && ours) {
+		if (mountinfo_unmount(path, true) == 0)
+			return 0;
+		return say(message, len, -EBUSY, path,
+		    "is a dead pailfs and cannot be cleared: umount -l it");
+	}
+	if (errno == ENOENT)
+		return say(message, len, -ENOENT, path,
+		    "does not exist: mkdir it first");
+	return say(message, len, -errno, path, strerror(errno));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mountinfo.h - what the kernel says of a mount point, without touching it.
+ */
+#ifndef FS_MOUNTINFO_H
+#define FS_MOUNTINFO_H
+
+#include <stdbool.h>
+
+struct mountinfo {
+	unsigned major; /* of its st_dev */
+	unsigned minor;
+	bool is_pailfs; /* its type is fuse.pailfs */
+};
+
+/**
+ * mountinfo_find(path, ret):
+ * Look for the absolute ${path} in /proc/self/mountinfo; of several mounts on
+ * top of each other, the one that is seen.
+ * Returns: 0; -ENOENT: nothing is mounted there; -errno.
+ */
+int mountinfo_find(const char *path, struct mountinfo *ret);
+
+/**
+ * mountinfo_prepare(path, message, len):
+ * See to it that ${path} can be mounted on; a dead pailfs there is cleared.
+ * Returns: 0; -errno, with cause and remedy in ${message}.
+ */
+int mountinfo_prepare(const char *path, char *message, unsigned long len);
+
+/* Unmount ${path}; ${lazy}: even if it is in use or dead.  0 or -errno. */
+int mountinfo_unmount(const char *path, bool lazy);
+
+#endif

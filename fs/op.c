@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * op.c - an operation that may wait, and its interrupt.
+ */
+#include "fs/op.h"
+
+struct session *
+op_session(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* On the thread that read the INTERRUPT request. */
+static void
+on_interrupt(fuse_req_t req, void *arg)
+{
+	struct op *op = arg;
+
+	(void)req;
+	waiter_interrupt(&op->waiter);
+}
+
+void
+op_begin(struct op *op, fuse_req_t req)
+{
+	op->req = req;
+	op->session = op_session(req);
+	waiter_init(&op->waiter);
+	fuse_req_interrupt_func(req, on_interrupt, op);
+}
+
+void
+op_end(struct op *op)
+{
+	/* After this on_interrupt() neither runs nor comes. */
+	fuse_req_interrupt_func(op->req, NULL, NULL);
+	waiter_fini(&op->waiter);
+}

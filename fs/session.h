@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - one mount: the FUSE session and what its operations share.
+ */
+#ifndef FS_SESSION_H
+#define FS_SESSION_H
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+#include "cache/cache.h"
+#include "fs/inode.h"
+
+/* Opaque types. */
+struct notify;
+struct options;
+
+struct session {
+	const struct options *options; /* [I] */
+	struct cache *cache;           /* [I] */
+	struct fuse_session *fuse;     /* [I] */
+	struct inodes inodes;
+	double negative_ttl_s; /* [I] */
+};
+
+/**
+ * session_new(options, cache, ret, message, len):
+ * Mount on options->mountpoint.
+ * Memory:  borrows ${options} and ${cache}; ${*ret} is owned.
+ * Returns: 0; -errno, with cause and remedy in ${message}.
+ */
+int session_new(const struct options *options, struct cache *cache,
+    struct session **ret, char *message, size_t len);
+
+/* Serve until unmounted or told to end by a signal: 0 or -errno. */
+int session_loop(struct session *s);
+
+/* Unmount, if still mounted, and free.  NULL is fine. */
+void session_free(struct session *s);
+
+#endif

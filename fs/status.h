@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status.h - what pailctl status says of a mount, as JSON.
+ */
+#ifndef FS_STATUS_H
+#define FS_STATUS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct cache;
+struct options;
+struct session;
+
+/* What of the mount the status is made of. */
+struct status {
+	const struct options *options;
+	struct cache *cache;
+	struct session *session;
+	int64_t since_s; /* wall time of the mount */
+	const char *region;
+};
+
+/* Mount, cache and kernel; a new reference, or NULL: no memory. */
+json_t *status_json(const struct status *st);
+
+/* The keys that have no path: [{"key": ..., "reason": ...}]. */
+json_t *status_odd(struct cache *c);
+
+#endif
