@@ -99,7 +99,8 @@ attrs_value_mode(const char *s, uint32_t *ret)
 		*ret = mode;
 		return true;
 	}
-	if (!attrs_value_octal_mode(s, &mode) || !has_type(mode))
+	if (!attrs_value_octal_mode(s, &mode) ||
+	    (!S_ISREG(mode) && !S_ISDIR(mode) && !S_ISLNK(mode)))
 		return false;
 	*ret = mode;
 	return true;

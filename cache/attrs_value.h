@@ -23,8 +23,8 @@ bool attrs_value_number(
 bool attrs_value_octal_mode(const char *s, uint32_t *ret);
 
 /* The same in decimal; in octal if it starts with a 0, or is no mode in
- * decimal but is one, with its type, in octal: "100644" is how rclone has
- * it. */
+ * decimal but that of a file, directory or symlink in octal: "100644" is how
+ * rclone has it. */
 bool attrs_value_mode(const char *s, uint32_t *ret);
 
 /* Seconds, with a fraction or without, as nanoseconds; ${has_unit}: may end

@@ -105,7 +105,9 @@ make_parts(struct cache *c)
 	unsigned buffers = (unsigned)(c->config.memory / 2 / BUFFER_SIZE);
 	int r;
 
-	r = entries_new(&c->entries);
+	r = evict_new(c, &c->evict);
+	if (r == 0)
+		r = entries_new(&c->entries);
 	if (r == 0)
 		r = heads_new(c, &c->heads);
 	if (r == 0)

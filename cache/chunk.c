@@ -14,7 +14,6 @@
 #include "cache/chunk.h"
 #include "cache/core.h"
 #include "cache/db.h"
-#include "cache/evict.h"
 #include "s3/base/log.h"
 
 #define PAGES_MAX 64 /* CRC pages in memory for one chunk: 4 KiB each */
@@ -190,6 +189,14 @@ chunk_close(struct chunk *ch)
 	ch->fd = -1;
 }
 
+/* ${len} bytes are gone from a chunk file. */
+static void
+free_bytes(struct cache *c, uint64_t len)
+{
+	space_freed(&c->space, len);
+	stats_add(&c->stats, STAT_EVICTED_BYTES, len);
+}
+
 void
 chunk_delete(struct cache *c, uint64_t node)
 {
@@ -202,7 +209,7 @@ chunk_delete(struct cache *c, uint64_t node)
 	/* A row that stays names a file that is gone: harmless. */
 	(void)db_chunk_delete(c->db, node);
 	if (unlinkat(c->chunks_fd, name, 0) == 0)
-		evict_freed(c->evict, facts.bytes);
+		free_bytes(c, facts.bytes);
 	db_chunk_fini(&facts);
 }
 
@@ -362,6 +369,6 @@ chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
 		(off_t)off, (off_t)(end - off)) < 0)
 		r = -errno;
 	/* Not present any more, whatever the file still holds. */
-	evict_freed(ch->cache->evict, freed);
+	free_bytes(ch->cache, freed);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cache/cache.h"
+#include "cache/space.h"
 #include "cache/stats.h"
 #include "s3/s3.h"
 
@@ -41,6 +42,7 @@ struct cache {
 	struct heads *heads;
 	struct pool *pool;
 	struct worker *worker;
+	struct space space;
 	struct stats stats;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/db.h"
 #include "cache/db_stmt.h"
 
 #define CRC_BYTES (DB_CRC_PAGE * sizeof(uint32_t))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/db.h"
 #include "cache/db_stmt.h"
 
 /* A column's bytes with a '\0' after them; NULL where it is NULL. */

@@ -7,8 +7,8 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
-
-#include "cache/db.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 enum db_stmt {
 	DB_BEGIN,

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -24,22 +23,18 @@
 #define SLACK ((uint64_t)1 << 20)
 
 struct evict {
-	struct cache *cache;       /* [I] */
-	struct lock one;           /* one thread evicts at a time */
-	_Atomic uint64_t present;  /* bytes */
-	_Atomic uint64_t reserved; /* bytes */
-	_Atomic uint64_t database; /* bytes; as last looked at */
+	struct cache *cache; /* [I] */
+	struct lock one;     /* one thread evicts at a time */
 };
 
 int
-evict_new(struct cache *c, uint64_t used, struct evict **ret)
+evict_new(struct cache *c, struct evict **ret)
 {
 	struct evict *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
 		return -ENOMEM;
 	e->cache = c;
-	e->present = used;
 	lock_init(&e->one);
 	*ret = e;
 	return 0;
@@ -52,43 +47,6 @@ evict_free(struct evict *e)
 		return;
 	lock_fini(&e->one);
 	free(e);
-}
-
-/* Subtract, but stop at 0: after a crash the sum may be a little off. */
-static void
-take_away(_Atomic uint64_t *from, uint64_t len)
-{
-	uint64_t old = *from;
-
-	while (!atomic_compare_exchange_weak(
-	    from, &old, old > len ? old - len : 0))
-		continue;
-}
-
-void
-evict_filled(struct evict *e, uint64_t len)
-{
-	take_away(&e->reserved, len);
-	e->present += len;
-}
-
-void
-evict_release(struct evict *e, uint64_t len)
-{
-	take_away(&e->reserved, len);
-}
-
-void
-evict_freed(struct evict *e, uint64_t len)
-{
-	take_away(&e->present, len);
-	stats_add(&e->cache->stats, STAT_EVICTED_BYTES, len);
-}
-
-uint64_t
-evict_present(struct evict *e)
-{
-	return e->present;
 }
 
 static uint64_t
@@ -105,9 +63,11 @@ file_bytes(struct cache *c, const char *name)
 uint64_t
 evict_used(struct evict *e)
 {
-	e->database = file_bytes(e->cache, "../meta.db") +
-		      file_bytes(e->cache, "../meta.db-wal");
-	return e->present + e->reserved + e->database;
+	struct space *space = &e->cache->space;
+
+	return atomic_load(&space->present) + atomic_load(&space->reserved) +
+	       file_bytes(e->cache, "../meta.db") +
+	       file_bytes(e->cache, "../meta.db-wal");
 }
 
 /* How many bytes must go, so that what is reserved fits. */
@@ -123,7 +83,7 @@ excess(struct evict *e)
 	if (fstatvfs(e->cache->chunks_fd, &vfs) < 0)
 		return over;
 	avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	need = config->free_space + e->reserved;
+	need = config->free_space + atomic_load(&e->cache->space.reserved);
 	if (avail < need && need - avail > over)
 		over = need - avail;
 	return over;
@@ -158,7 +118,7 @@ evict_reserve(struct evict *e, uint64_t len)
 	uint64_t over;
 	int r = 0;
 
-	e->reserved += len;
+	space_reserve(&e->cache->space, len);
 	if (excess(e) == 0)
 		return 0;
 	lock_take(&e->one);
@@ -173,6 +133,6 @@ evict_reserve(struct evict *e, uint64_t len)
 		r = -ENOSPC;
 	lock_drop(&e->one);
 	if (r < 0)
-		take_away(&e->reserved, len);
+		space_release(&e->cache->space, len);
 	return r;
 }

@@ -108,7 +108,7 @@ note_locked(struct fetch *f, uint64_t off, size_t len)
 		return r;
 	added = rangeset_bytes(&e->chunk.present) - before;
 	f->reserved -= added < f->reserved ? added : f->reserved;
-	evict_filled(e->cache->evict, added);
+	space_filled(&e->cache->space, added);
 	stats_add(&e->cache->stats, STAT_FETCHED_BYTES, len);
 	f->at = off + len;
 	return 0;
@@ -184,7 +184,7 @@ finish(struct job *job)
 	struct entry *e = f->entry;
 	int err = reader_errno(f);
 
-	evict_release(e->cache->evict, f->reserved);
+	space_release(&e->cache->space, f->reserved);
 	lock_take(&e->lock);
 	list_remove(&f->link);
 	list_remove(&f->range.link);

@@ -9,6 +9,7 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/flight.h"
+#include "cache/line.h"
 #include "cache/listing.h"
 #include "cache/observe.h"
 #include "cache/pager.h"
@@ -62,49 +63,6 @@ listings_free(struct listings *l)
 	free(l);
 }
 
-static int
-observe_line(struct observe *o, uint64_t dir, const char *name,
-    const struct s3_listed *listed, int64_t sent_ms, bool *ret_hidden)
-{
-	struct observation seen = {
-		.size = listed->size,
-		.modified_ns = listed->modified_ns,
-		.etag = listed->etag,
-		.storage_class = listed->storage_class,
-		.sent_ms = sent_ms,
-	};
-
-	return observe_object(o, dir, name, &seen, ret_hidden);
-}
-
-int
-listing_line(struct observe *o, uint64_t dir, const struct s3_listed *listed,
-    const struct path *path, int64_t sent_ms, bool *ret_hidden)
-{
-	char name[CACHE_NAME_MAX + 1];
-	int r = 0;
-
-	memcpy(name, path->name_len > 0 ? path->name : "", path->name_len);
-	name[path->name_len] = '\0';
-	if (path->reason != NULL)
-		r = observe_odd(o, listed->key, path->reason);
-	if (r < 0)
-		return r;
-	switch (path->kind) {
-	case PATH_FILE:
-		return observe_line(o, dir, name, listed, sent_ms, ret_hidden);
-	case PATH_DIRECTORY:
-	case PATH_FOLDER_MARKER:
-		return observe_dir(o, dir, name, sent_ms, NULL);
-	case PATH_SELF:
-		return observe_self(o, dir, listed->modified_ns, sent_ms);
-	case PATH_HIDDEN:
-	case PATH_ODD:
-		break;
-	}
-	return 0;
-}
-
 /* Keep what is needed of ${listed} until the end of the listing. */
 static int
 keep_hidden(struct run *run, const struct s3_listed *listed)
@@ -138,7 +96,7 @@ take_line(struct run *run, struct observe *o, const struct s3_listed *listed)
 	int r;
 
 	path_classify(run->prefix, run->dir->id == CACHE_ROOT, listed, &path);
-	r = listing_line(o, run->dir->id, listed, &path, run->sent_ms, &hidden);
+	r = line_observe(o, run->dir->id, listed, &path, run->sent_ms, &hidden);
 	if (r == 0 && hidden)
 		r = keep_hidden(run, listed);
 	return r;
@@ -164,7 +122,7 @@ settle_hidden(struct run *run, struct observe *o)
 			r = observe_odd(o, listed->key,
 			    "a directory of the same name hides it");
 		else if (r == 0 || r == -ENOENT)
-			r = observe_line(
+			r = line_object(
 			    o, run->dir->id, name, listed, run->sent_ms, NULL);
 	}
 	return r;

@@ -345,44 +345,48 @@ observe_object(struct observe *o, uint64_t dir, const char *name,
 	return take_object(o, &row, seen);
 }
 
+/* A row for a directory that was not known. */
+static int
+new_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
+    uint64_t *ret_id)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r = new_row(o, dir, name, &row);
+
+	if (r < 0)
+		return r;
+	row.kind = ROW_DIR;
+	row.seen_ms = sent_ms;
+	row.modified_ns = clock_wall_ns(o->cache->clock);
+	*ret_id = row.id;
+	return db_row_put(o->cache->db, &row);
+}
+
 int
 observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
     uint64_t *ret_id)
 {
 	AUTO(row_fini) struct row row = { 0 };
+	uint64_t id;
 	int r;
 
+	if (ret_id == NULL)
+		ret_id = &id;
+	*ret_id = 0;
 	r = db_row_by_name(o->cache->db, dir, name, &row);
-	if (r < 0 && r != -ENOENT)
+	if (r == -ENOENT)
+		return new_dir(o, dir, name, sent_ms, ret_id);
+	if (r < 0)
 		return r;
-	if (ret_id != NULL)
-		*ret_id = 0;
-	if (r == 0 && is_closed(&row, sent_ms)) {
-		if (ret_id != NULL && row.kind == ROW_DIR &&
-		    view_is_visible(&row))
-			*ret_id = row.id;
-		return 0;
-	}
-	if (r == 0 && row.kind == ROW_DIR) {
-		if (ret_id != NULL)
-			*ret_id = row.id;
-		return db_row_seen(o->cache->db, row.id, sent_ms);
-	}
-	if (r == 0) { /* what was an object is a directory now */
-		r = observe_absent(o, dir, name, sent_ms);
-		row_fini(&row);
-		if (r < 0)
-			return r;
-	}
-	r = new_row(o, dir, name, &row);
-	row.kind = ROW_DIR;
-	row.seen_ms = sent_ms;
-	row.modified_ns = clock_wall_ns(o->cache->clock);
-	if (r == 0)
-		r = db_row_put(o->cache->db, &row);
-	if (r == 0 && ret_id != NULL)
+	if (row.kind == ROW_DIR && view_is_visible(&row))
 		*ret_id = row.id;
-	return r;
+	if (is_closed(&row, sent_ms))
+		return 0;
+	if (row.kind == ROW_DIR)
+		return db_row_seen(o->cache->db, row.id, sent_ms);
+	/* What was an object is a directory now. */
+	r = observe_absent(o, dir, name, sent_ms);
+	return r == 0 ? new_dir(o, dir, name, sent_ms, ret_id) : r;
 }
 
 int

@@ -17,7 +17,6 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
-#include "cache/evict.h"
 #include "cache/state.h"
 #include "cache/store.h"
 #include "s3/base/cleanup.h"
@@ -294,8 +293,7 @@ store_open(struct cache *c, char *message, size_t len)
 	if (r < 0)
 		return r;
 	r = go_on(c, &used);
-	if (r == 0)
-		r = evict_new(c, used, &c->evict);
+	atomic_store(&c->space.present, used);
 	return r < 0 ? say(message, len, r, c->dir, "cannot be used") : 0;
 }
 
@@ -305,7 +303,8 @@ store_close(struct cache *c, int is_clean)
 	if (c->db != NULL && is_clean) {
 		/* Without these the next start counts and mends. */
 		(void)set_number(c, "clock_ms", cache_now_ms(c));
-		(void)set_number(c, "used", (int64_t)evict_present(c->evict));
+		(void)set_number(
+		    c, "used", (int64_t)atomic_load(&c->space.present));
 		(void)set_number(c, "clean", 1);
 	}
 	db_close(c->db);

@@ -8,7 +8,7 @@
 
 #include "cache/core.h"
 #include "cache/db.h"
-#include "cache/listing.h"
+#include "cache/line.h"
 #include "cache/observe.h"
 #include "cache/pager.h"
 #include "cache/path.h"
@@ -235,7 +235,7 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 		}
 		if (level.id == 0)
 			return 0;
-		return listing_line(
+		return line_observe(
 		    o, level.id, listed, &path, sent_ms, &hidden);
 	}
 	return r;

@@ -7,9 +7,9 @@
 
 #include "fs/handle.h"
 #include "fs/op.h"
-#include "fs/options.h"
 #include "fs/reply.h"
 #include "fs/session.h"
+#include "fs/settings.h"
 #include "s3/base/buf.h"
 
 #define XATTR_MAX   (64U << 10) /* Linux XATTR_SIZE_MAX */

@@ -5,7 +5,10 @@
 #ifndef FS_OPTION_TABLE_H
 #define FS_OPTION_TABLE_H
 
-#include "fs/options.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fs/settings.h"
 
 enum option_type {
 	OPTION_FLAG,   /* bool; without a value, or 0 1 yes no true false */

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/option_table.h"
+#include "fs/options.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
 

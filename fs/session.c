@@ -13,8 +13,8 @@
 
 #include "fs/mountinfo.h"
 #include "fs/op.h"
-#include "fs/options.h"
 #include "fs/session.h"
+#include "fs/settings.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/options.h"
 #include "fs/session.h"
+#include "fs/settings.h"
 #include "fs/status.h"
 
 /* NULL where there is none: pack's "s?" makes it null. */

@@ -5,7 +5,8 @@
 #
 # Functions: at most 100 lines (over 60 is told, and passes) and a complexity
 # of 15 (pmccabe's modified one: a switch counts once); 6 parameters, unless
-# libfuse fixes the signature (the first is a fuse_req_t).  Files: 600 lines.
+# libfuse or libxml2 fixes the signature (the first is a fuse_req_t; a SAX
+# context before an xmlChar).  Files: 600 lines.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
@@ -47,7 +48,7 @@ functions()
 		else if (lines > 60)
 			printf "note: %s: %d lines (60)\n", where, lines
 		k = count(sig)
-		if (k > 6 && sig !~ /^\(fuse_req_t /)
+		if (k > 6 && sig !~ /^\((fuse_req_t |void \* ?[a-z]+,const xmlChar)/)
 			printf "%s: %d parameters (6)\n", where, k
 	}'
 	[ ${#c[@]} = 0 ] || pmccabe "${c[@]}" 2>/dev/null | awk -F '\t' '$1 > 15 {

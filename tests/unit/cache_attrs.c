@@ -2,7 +2,8 @@
 /*
  * cache_attrs.c - metadata headers to attributes, and back.
  *
- * Role:    unit test of cache/attrs.c and of what it is made of.
+ * Role:    unit test of cache/attrs.c and attrs_meta.c.  See also
+ *          cache_attrs_value.c and cache_attrs_json.c.
  */
 #include "tests/unit/unit.h"
 
@@ -47,112 +48,6 @@ read_one(char *name, char *value, struct attrs *a)
 
 	attrs_init(a);
 	assert_int_equal(attrs_read(&meta, 1, NULL, a), 0);
-}
-
-static void
-check_mode(const char *name, const char *value, int64_t want)
-{
-	char n[64], v[64];
-	struct attrs a;
-
-	strcpy(n, name);
-	strcpy(v, value);
-	read_one(n, v, &a);
-	if (a.has_mode != (want >= 0) || (want >= 0 && a.mode != want))
-		print_error("%s: %s is 0%o\n", name, value, a.mode);
-	assert_int_equal(a.has_mode, want >= 0);
-	if (want >= 0)
-		assert_int_equal(a.mode, want);
-	/* What is bad is not lost. */
-	assert_int_equal(a.other_count, want >= 0 ? 0 : 1);
-	attrs_fini(&a);
-}
-
-static void
-test_mode(void **state)
-{
-	(void)state;
-	check_mode("mode", "33188", 0100644);
-	check_mode("mode", "41471", 0120777);
-	check_mode("mode", "16877", 0040755);
-	check_mode("mode", " 33188 ", 0100644);
-	check_mode("mode", "420", 0644);
-	check_mode("mode", "0", 0);
-	check_mode("mode", "0100644", 0100644);
-	check_mode("mode", "0644", 0644);
-	check_mode("mode", "100644", 0100644); /* rclone */
-	check_mode("mode", "40755", 0040755);
-	check_mode("mode", "65535", -1); /* no such type */
-	check_mode("mode", "777777", -1);
-	check_mode("mode", "", -1);
-	check_mode("mode", "-1", -1);
-	check_mode("mode", "33188x", -1);
-	check_mode("mode", "33188 1", -1);
-	check_mode("mode", "99999999999999999999999999", -1);
-	check_mode("permissions", "420", 0644);
-	check_mode("goog-reserved-posix-mode", "644", 0644);
-	check_mode("goog-reserved-posix-mode", "100644", 0100644);
-	check_mode("goog-reserved-posix-mode", "648", -1);
-	check_mode("file-permissions", "0100644", 0100644);
-	check_mode("file-permissions", "100755", 0100755);
-	check_mode("file-permissions", "0170000", -1);
-}
-
-static void
-check_time(const char *name, const char *value, bool good, int64_t want)
-{
-	char n[64], v[64];
-	struct attrs a;
-
-	strcpy(n, name);
-	strcpy(v, value);
-	read_one(n, v, &a);
-	if (a.has_mtime != good || (good && a.mtime_ns != want))
-		print_error(
-		    "%s: %s is %lld\n", name, value, (long long)a.mtime_ns);
-	assert_int_equal(a.has_mtime, good);
-	if (good)
-		assert_int_equal(a.mtime_ns, want);
-	attrs_fini(&a);
-}
-
-static void
-test_time(void **state)
-{
-	(void)state;
-	check_time("mtime", "0", true, 0);
-	check_time("mtime", "1.5", true, 1500 * MS); /* rclone */
-	check_time("mtime", "1.", true, NS);
-	check_time("mtime", "1.000000005", true, NS + 5);
-	check_time("mtime", "1.0000000059", true, NS + 5);
-	check_time("mtime", "1354040105.123456789", true,
-	    INT64_C(1354040105123456789));
-	check_time("mtime", "-1.5", true, -1500 * MS);
-	check_time("mtime", "-0.000000001", true, -1);
-	check_time("mtime", "9223372036.854775807", true, INT64_MAX);
-	check_time("mtime", "-9223372036.854775808", true, INT64_MIN);
-	check_time("mtime", "9223372036.854775808", false, 0);
-	check_time("mtime", "-9223372036.854775809", false, 0);
-	check_time("mtime", "18446744073709551617", false, 0);
-	check_time("mtime", "99999999999999999999999", false, 0);
-	check_time("mtime", "", false, 0);
-	check_time("mtime", "-", false, 0);
-	check_time("mtime", ".5", false, 0);
-	check_time("mtime", "1.5.5", false, 0);
-	check_time("mtime", "1e9", false, 0);
-	check_time("mtime", "nan", false, 0);
-	check_time("mtime", "5ns", false, 0);
-	check_time("goog-reserved-file-mtime", "7", true, 7 * NS);
-	check_time("file-mtime", "1595002920000000007ns", true,
-	    INT64_C(1595002920000000007));
-	check_time("file-mtime", "1595002920007ms", true,
-	    INT64_C(1595002920007000000));
-	check_time("file-mtime", "3us", true, 3000);
-	check_time("file-mtime", "1595002920", true, INT64_C(1595002920) * NS);
-	check_time("file-mtime", "1.5s", true, 1500 * MS);
-	check_time("file-mtime", "1.5ns", false, 0);
-	check_time("file-mtime", "1nss", false, 0);
-	check_time("file-mtime", "9223372036854775807ms", false, 0);
 }
 
 static void
@@ -263,96 +158,6 @@ test_content_type(void **state)
 	attrs_fini(&a);
 }
 
-static void
-check_symlink(const char *value, const char *want)
-{
-	char v[64], n[] = "--symlink-target";
-	struct attrs a;
-
-	strcpy(v, value);
-	read_one(n, v, &a);
-	if (want == NULL)
-		assert_null(a.symlink);
-	else
-		assert_string_equal(a.symlink, want);
-	attrs_fini(&a);
-}
-
-static void
-test_symlink(void **state)
-{
-	char *big = malloc(8000), n[] = "--symlink-target";
-	struct attrs a;
-
-	(void)state;
-	check_symlink("../a b", "../a b");
-	check_symlink("100%25%c3%A9", "100%\xc3\xa9");
-	check_symlink("", NULL);
-	check_symlink("a%00b", NULL);
-	check_symlink("a%", NULL);
-	check_symlink("a%2", NULL);
-	check_symlink("a%zz", NULL);
-	assert_non_null(big);
-	memset(big, 'x', 4095);
-	big[4095] = '\0';
-	read_one(n, big, &a);
-	assert_non_null(a.symlink);
-	attrs_fini(&a);
-	memset(big, 'x', 4096);
-	big[4096] = '\0';
-	read_one(n, big, &a);
-	assert_null(a.symlink);
-	attrs_fini(&a);
-	free(big);
-}
-
-static void
-check_xattr(const struct attrs *a, const char *name, const char *value)
-{
-	const struct attrs_xattr *x = attrs_xattr_find(a, name);
-
-	assert_non_null(x);
-	assert_int_equal(x->len, strlen(value));
-	assert_memory_equal(x->value, value, x->len);
-}
-
-static void
-test_xattr_read(void **state)
-{
-	/* As s3fs writes {"user.a":"MQ==","user.b":""}. */
-	char good[] = "%7B%22user.a%22%3A%22MQ%3D%3D%22%2C%22user.b%22%3A%22"
-		      "%22%7D";
-	char plain[] = "{\"user.a\":\"aGVsbG8=\",\"user.b\":\"aGVsbG8\","
-		       "\"\":\"\",\"c\":1,\"d\":\"!\",\"e\":\"aGVsb\","
-		       "\"f\":\"aGVsbG8==\",\"g\":\"====\",\"h\":\"AAAA\","
-		       "\"user.a\":\"aGVsbG9v\"}";
-	static const char *const bad[] = { "", "%", "{", "[]", "1", "%7B%00%7D",
-		"{\"a\":\"\"}x", "{\"\\u0000\":\"\"}", "{\"\xff\":\"\"}" };
-	char n[] = "xattr", v[32];
-	struct attrs a;
-
-	(void)state;
-	read_one(n, good, &a);
-	assert_int_equal(a.xattr_count, 2);
-	check_xattr(&a, "user.a", "1");
-	check_xattr(&a, "user.b", "");
-	attrs_fini(&a);
-	read_one(n, plain, &a);
-	assert_int_equal(a.xattr_count, 3);
-	check_xattr(&a, "user.a", "helloo");
-	check_xattr(&a, "user.b", "hello");
-	assert_int_equal(attrs_xattr_find(&a, "h")->len, 3);
-	assert_memory_equal(attrs_xattr_find(&a, "h")->value, "\0\0\0", 3);
-	attrs_fini(&a);
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		strcpy(v, bad[i]);
-		read_one(n, v, &a);
-		assert_int_equal(a.xattr_count, 0);
-		assert_int_equal(a.other_count, 1);
-		attrs_fini(&a);
-	}
-}
-
 /* The bytes that are sent: s3fs reads them. */
 static void
 test_write_form(void **state)
@@ -426,100 +231,6 @@ test_token(void **state)
 	attrs_fini(&a);
 	read_one(n, none, &a);
 	assert_null(a.token);
-	attrs_fini(&a);
-}
-
-static void
-test_xattr_set(void **state)
-{
-	char name[300];
-	struct attrs a;
-
-	(void)state;
-	attrs_init(&a);
-	memset(name, 'n', sizeof(name));
-	name[255] = '\0';
-	assert_int_equal(attrs_xattr_set(&a, name, "", 0), 0);
-	assert_true(attrs_xattr_remove(&a, name));
-	name[255] = 'n';
-	name[256] = '\0';
-	assert_int_equal(attrs_xattr_set(&a, name, "", 0), -ERANGE);
-	assert_int_equal(attrs_xattr_set(&a, "", "", 0), -EINVAL);
-	assert_int_equal(attrs_xattr_set(&a, "\xff", "", 0), -EINVAL);
-	assert_int_equal(attrs_xattr_set(&a, "user.\xc3\xa9", "1", 1), 0);
-	assert_int_equal(attrs_xattr_set(&a, "user.b", "\0\xff", 2), 0);
-	assert_int_equal(attrs_xattr_set(&a, "user.c", NULL, 0), 0);
-	assert_int_equal(attrs_xattr_set(&a, "user.b", "two", 3), 0);
-	assert_int_equal(a.xattr_count, 3);
-	check_xattr(&a, "user.b", "two");
-	assert_false(attrs_xattr_remove(&a, "user.d"));
-	assert_true(attrs_xattr_remove(&a, "user.\xc3\xa9"));
-	assert_null(attrs_xattr_find(&a, "user.\xc3\xa9"));
-	check_xattr(&a, "user.b", "two");
-	check_xattr(&a, "user.c", "");
-	attrs_fini(&a);
-}
-
-/* Fill up with xattrs: -ENOSPC comes when one is set and changes nothing;
- * after it, all else that may be set at its longest still fits. */
-static void
-test_xattr_full(void **state)
-{
-	uint8_t value[3000] = { 0 };
-	char token[ATTRS_TOKEN_MAX + 1];
-	struct s3_meta *meta;
-	struct attrs a;
-	size_t count, len, total = 0;
-
-	(void)state;
-	attrs_init(&a);
-	memset(token, 't', sizeof(token));
-	token[ATTRS_TOKEN_MAX] = '\0';
-	for (len = 0; attrs_xattr_set(&a, "user.x", value, len) == 0; len++)
-		total++;
-	assert_in_range(total, 900, 1600);
-	assert_int_equal(attrs_xattr_set(&a, "user.x", value, len), -ENOSPC);
-	assert_int_equal(
-	    attrs_xattr_set(&a, "user.x", value, sizeof(value)), -ENOSPC);
-	assert_int_equal(attrs_xattr_set(&a, "user.y", value, 200), -ENOSPC);
-	assert_int_equal(a.xattr_count, 1);
-	assert_int_equal(a.xattrs[0].len, len - 1);
-	a.has_uid = a.has_gid = a.has_mode = true;
-	a.has_mtime = a.has_atime = a.has_ctime = true;
-	a.uid = a.gid = UINT32_MAX;
-	a.mode = 0140777;
-	a.mtime_ns = a.atime_ns = a.ctime_ns = INT64_MIN;
-	a.token = strdup(token);
-	assert_int_equal(attrs_write(&a, false, &meta, &count), 0);
-	assert_in_range(
-	    attrs_meta_size(meta, count), S3_META_MAX - 20, S3_META_MAX);
-	attrs_meta_free(meta, count);
-	attrs_fini(&a);
-}
-
-static void
-test_write_full(void **state)
-{
-	char value[2048], n[] = "mine";
-	struct s3_meta *meta = NULL;
-	size_t count = 9;
-	struct attrs a;
-
-	(void)state;
-	memset(value, 'v', sizeof(value));
-	value[S3_META_MAX - 15] = '\0';
-	read_one(n, value, &a);
-	assert_int_equal(attrs_write(&a, false, &meta, &count), 0);
-	assert_int_equal(attrs_meta_size(meta, count), S3_META_MAX);
-	attrs_meta_free(meta, count);
-	meta = NULL;
-	count = 9;
-	a.has_uid = true;
-	assert_int_equal(attrs_write(&a, false, &meta, &count), -ENOSPC);
-	assert_null(meta);
-	assert_int_equal(count, 9);
-	assert_int_equal(attrs_xattr_set(&a, "user.a", "", 0), -ENOSPC);
-	assert_int_equal(a.xattr_count, 0);
 	attrs_fini(&a);
 }
 
@@ -772,18 +483,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_precedence),
 		cmocka_unit_test(test_content_type),
-		cmocka_unit_test(test_symlink),
-		cmocka_unit_test(test_xattr_read),
 		cmocka_unit_test(test_write_form),
 		cmocka_unit_test(test_token),
-		cmocka_unit_test(test_xattr_set),
-		cmocka_unit_test(test_xattr_full),
-		cmocka_unit_test(test_write_full),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_unpack_bad),
 		cmocka_unit_test(test_hostile),

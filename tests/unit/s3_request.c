@@ -562,26 +562,6 @@ test_an_interrupt_before_the_start(void **state)
 	waiter_fini(&w);
 }
 
-static void
-test_a_dead_endpoint_is_told_soon(void **state)
-{
-	struct s3_config config = { .bucket = "bucket",
-		.endpoint = "http://127.0.0.1:1",
-		.region = "us-east-1",
-		.path_style = -1,
-		.timeout_s = 120,
-		.connections = 4 };
-	int64_t start = clock_mono_ms(&clock_system);
-	struct s3_result result;
-	struct s3 *none = NULL;
-
-	(void)state;
-	assert_int_equal(s3_open(&config, &none, &result), -EHOSTUNREACH);
-	assert_non_null(strstr(result.message, "127.0.0.1:1"));
-	assert_true(clock_mono_ms(&clock_system) - start < 10000);
-	assert_null(none);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -609,7 +589,6 @@ main(void)
 		TEST(test_keys_that_xml_cannot_carry_go_singly),
 		TEST(test_broken_headers_are_not_sent),
 		TEST(test_an_interrupt_before_the_start),
-		TEST(test_a_dead_endpoint_is_told_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

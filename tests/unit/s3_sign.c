@@ -179,6 +179,13 @@ test_cache(void **state)
 		free(a);
 		free(b);
 	}
+	/* It is used: a wrong key in it makes a wrong signature. */
+	a = sign_with(&kept, "s", "eu-west-1", TIME_S);
+	kept.key[0] ^= 1;
+	b = sign_with(&kept, "s", "eu-west-1", TIME_S);
+	assert_string_not_equal(a, b);
+	free(a);
+	free(b);
 	sign_cache_fini(&kept);
 	memset(key, 0, sizeof(key));
 	assert_memory_equal(kept.key, key, sizeof(key));

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings.h - the values of the options of one mount.
+ */
+#ifndef FS_SETTINGS_H
+#define FS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* As set by the command line (options.h), or by the defaults of the table. */
+struct options {
+	char *bucket;     /* owned, as are all strings */
+	char *prefix;     /* "" or "a/b/" */
+	char *mountpoint; /* absolute */
+	char *endpoint;
+	char *region;
+	char *profile;
+	char *passwd_file;
+	char *cache;
+	char *log_file;
+	char *fuse_options;   /* for the kernel: "nosuid,nodev" */
+	uint64_t cache_size;  /* bytes */
+	uint64_t free_space;  /* bytes */
+	uint64_t memory;      /* bytes */
+	uint64_t bucket_size; /* bytes, what statfs says */
+	uint64_t timeout;     /* seconds */
+	uint64_t ttl;         /* milliseconds, as is the next */
+	uint64_t negative_ttl;
+	uint64_t threads;
+	uint64_t connections;
+	uint64_t uid; /* UINT64_MAX: not given, as in the next two */
+	uint64_t gid;
+	uint64_t umask;
+	uint64_t file_mode;
+	uint64_t dir_mode;
+	uint64_t attrs;     /* 0 posix, 1 list */
+	uint64_t log_level; /* enum log_level */
+	bool path_style;
+	bool no_sign;
+	bool ro;
+	bool allow_other;
+	bool checksum;
+	bool sign_payload;
+	bool foreground; /* -f */
+	bool debug;      /* -d */
+	bool help;       /* --help: nothing else is set */
+	bool version;    /* --version: likewise */
+};
+
+#endif
