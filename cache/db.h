@@ -125,6 +125,7 @@ int db_set_setting(struct db *db, const char *name, const char *value);
 
 int db_row_by_id(struct db *db, uint64_t id, struct row *ret);
 int db_row_by_node(struct db *db, uint64_t node, struct row *ret);
+/* Of several rows of a name, the one that callers see. */
 int db_row_by_name(
     struct db *db, uint64_t parent, const char *name, struct row *ret);
 

@@ -22,7 +22,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROW_BY_ID] = SELECT_ROW "WHERE id = ?1",
 	[DB_ROW_BY_OWN_NODE] = SELECT_ROW "WHERE id = ?1 AND node = ?1",
 	[DB_ROW_BY_OTHER_NODE] = SELECT_ROW "WHERE node = ?1 AND node <> id",
-	[DB_ROW_BY_NAME] = SELECT_ROW "WHERE parent = ?1 AND name = ?2",
+	[DB_ROW_BY_NAME] = SELECT_ROW "WHERE parent = ?1 AND name = ?2"
+				      " ORDER BY name_state LIMIT 1",
 	[DB_ROW_PUT] = "INSERT OR REPLACE INTO entry (" ROW_COLUMNS
 		       ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 		       "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -144,6 +144,12 @@ load_locked(struct cache *c, uint64_t node, struct entry **ret)
 	return 0;
 }
 
+void
+entry_hold(struct entry *e)
+{
+	atomic_fetch_add(&e->refs, 1);
+}
+
 int
 entry_get(struct cache *c, uint64_t node, struct entry **ret)
 {
@@ -155,7 +161,7 @@ entry_get(struct cache *c, uint64_t node, struct entry **ret)
 	if (e == NULL)
 		r = load_locked(c, node, &e);
 	if (r == 0) {
-		e->refs++;
+		entry_hold(e);
 		*ret = e;
 	}
 	lock_drop(&c->entries->lock);
@@ -170,7 +176,7 @@ entry_find(struct cache *c, uint64_t node)
 	lock_take(&c->entries->lock);
 	e = find_locked(c->entries, node);
 	if (e != NULL)
-		e->refs++;
+		entry_hold(e);
 	lock_drop(&c->entries->lock);
 	return e;
 }
@@ -186,7 +192,7 @@ entry_put(struct entry *e)
 		return;
 	c = e->cache;
 	lock_take(&c->entries->lock);
-	if (--e->refs > 0) {
+	if (atomic_fetch_sub(&e->refs, 1) > 1) {
 		lock_drop(&c->entries->lock);
 		return;
 	}

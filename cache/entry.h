@@ -13,6 +13,7 @@
 #ifndef CACHE_ENTRY_H
 #define CACHE_ENTRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,8 +32,8 @@ struct entry {
 	uint64_t ino;        /* [I] */
 	char *key;           /* [I] where the version lies in the bucket */
 	struct list link;    /* [t] all entries, least recently opened first */
-	unsigned refs;       /* [t] */
-	unsigned handles;    /* [t] of them, open files */
+	_Atomic unsigned refs; /* [a] to 0 only under [t] */
+	unsigned handles;      /* [t] of them, open files */
 	struct lock lock;
 	uint64_t size;          /* [e] bytes */
 	char *etag;             /* [e] NULL: the server gives none */
@@ -67,6 +68,12 @@ int entry_get(struct cache *c, uint64_t node, struct entry **ret);
 
 /* The same, but only if it is in memory; NULL else. */
 struct entry *entry_find(struct cache *c, uint64_t node);
+
+/* One more reference, for who has one already.  Locks: any. */
+void entry_hold(struct entry *e);
+
+/* One more reference, for who has one already.  Locks: any. */
+void entry_hold(struct entry *e);
 
 /* Give the reference back; NULL is fine.  Not on the net thread: the last
  * one writes facts to the database. */

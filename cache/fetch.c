@@ -2,7 +2,6 @@
 /*
  * fetch.c - one ranged GET on its way into a chunk file.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +56,8 @@ fetch_new(struct entry *e, uint64_t off, uint64_t end, struct fetch **ret)
 		fetch_free(f);
 		return -ENOMEM;
 	}
-	/* The caller has a reference, so this only counts. */
-	f->entry = entry_find(e->cache, e->node);
-	assert(f->entry == e);
+	entry_hold(e);
+	f->entry = e;
 	f->off = off;
 	f->end = end;
 	f->at = off;

@@ -14,9 +14,8 @@
  * Keys are bytes, not necessarily UTF-8, and come from outside.  Some have no
  * path: a component is empty, "." or "..", over 255 bytes long, holds a NUL,
  * or the key starts with '/' or has more than 1024 bytes.  They are odd: never
- *dropped silently, but counted and listed with the reason that is given here.
- *What lies under
- * ".pailfs/" in the root is ours and hidden, not odd.
+ * dropped silently, but counted and listed with the reason that is given here.
+ * What lies under ".pailfs/" in the root is ours and hidden, not odd.
  *
  * A flat listing (without delimiter) is walked down a component a time:
  * path_classify() with the prefix of each directory in turn gives for the

@@ -2,7 +2,9 @@
 /*
  * schema.sql.h - the tables of meta.db.  DB_SCHEMA in db.h is their version.
  *
- * entry   the tree: a row an entry; see struct row for the columns
+ * entry   the tree: a row an entry; see struct row for the columns.  Of one
+ *         name there may be several: what is being deleted, and what took its
+ *         place; the one that callers see has the lowest name_state
  * chunk   chunk files: what of them is present; one a version (node)
  * crc     their checksums, DB_CRC_PAGE blocks of 128 KiB a row
  * intent  what we still owe S3: committed before the acknowledgement that
@@ -31,7 +33,7 @@
 	" token TEXT, target BLOB, meta BLOB, is_marked INTEGER,"              \
 	" seen_ms INTEGER NOT NULL, changed_ms INTEGER,"                       \
 	" listed_ms INTEGER, base_key BLOB);"                                  \
-	"CREATE UNIQUE INDEX entry_name ON entry (parent, name);"              \
+	"CREATE INDEX entry_name ON entry (parent, name, name_state);"         \
 	"CREATE INDEX entry_parent ON entry (parent);"                         \
 	"CREATE UNIQUE INDEX entry_node ON entry (node)"                       \
 	" WHERE node <> id;"                                                   \

@@ -75,6 +75,9 @@ static const struct s3_error table[] = {
 	    "the clock is off{ by %s s}: set it, or run an NTP service" },
 	{ 0, "InvalidAccessKeyId", -EACCES, ERROR_CREDENTIALS,
 	    "the server does not know the access key: " HINT_KEYS },
+	/* versitygw's, with a 404 that would pass for a missing key. */
+	{ 0, "XAdminUserNotFound", -EACCES, ERROR_CREDENTIALS,
+	    "the server does not know the access key: " HINT_KEYS },
 	{ 0, "SignatureDoesNotMatch", -EACCES, ERROR_NEVER,
 	    "the signature does not match: check the secret access key" },
 	{ 0, "InvalidSecurity", -EACCES, ERROR_NEVER,

@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 /* "Amazon S3 multipart upload limits", User Guide qfacts. */
-#define S3_PART_MIN       (UINT64_C(5) << 20) /* all parts but the last */
-#define S3_PART_MAX       (UINT64_C(5) << 30)
-#define S3_PARTS_MAX      10000
-#define S3_OBJECT_MAX     (UINT64_C(53687091200000)) /* 48.8 TiB */
-#define S3_PUT_MAX        (UINT64_C(5) << 30)
-#define S3_COPY_MAX       (UINT64_C(5) << 30) /* CopyObject, in one call */
-#define S3_PART_COPY_FROM (UINT64_C(5) << 20) /* ranges: larger sources only   \
-					       */
+#define S3_PART_MIN   (UINT64_C(5) << 20) /* all parts but the last */
+#define S3_PART_MAX   (UINT64_C(5) << 30)
+#define S3_PARTS_MAX  10000
+#define S3_OBJECT_MAX (UINT64_C(53687091200000)) /* 48.8 TiB */
+#define S3_PUT_MAX    (UINT64_C(5) << 30)
+#define S3_COPY_MAX   (UINT64_C(5) << 30) /* CopyObject, in one call */
+#define S3_PART_COPY_FROM                                                      \
+	(UINT64_C(5) << 20) /* ranges: larger sources only                     \
+			     */
 
 /* "Creating object key names", "Working with object metadata". */
 #define S3_KEY_MAX  1024 /* bytes of UTF-8 */

@@ -2,7 +2,7 @@
 /*
  * xml_answer.c - the answers that come in one piece, and <Error>.
  *
- * Role:    parsers for xml.c.  S3: "Error responses", API_CopyObject,
+ * Role:    parsers for xml_parser.c.  S3: "Error responses", API_CopyObject,
  *          API_UploadPartCopy, API_CompleteMultipartUpload,
  *          API_CreateMultipartUpload, API_DeleteObjects,
  *          API_GetBucketLocation; STS: API_AssumeRoleWithWebIdentity.

@@ -2,7 +2,7 @@
 /*
  * xml_list.c - the answers that come in pages.
  *
- * Role:    parsers for xml.c.  S3: API_ListObjectsV2, API_ListParts,
+ * Role:    parsers for xml_parser.c.  S3: API_ListObjectsV2, API_ListParts,
  *          API_ListMultipartUploads.
  *
  * encoding-type=url is asked for, as XML cannot carry all keys.  Whether it
@@ -66,14 +66,17 @@ static int
 list_start(struct xml *x, const char *path)
 {
 	struct xml_own_list *own = &x->own.list;
-	int r;
+	struct s3_listed *grown;
 
 	if (!is(path, "Contents") && !is(path, "CommonPrefixes/Prefix"))
 		return 0;
-	r = xml_grow(&own->page.entries, &own->size, own->page.count,
-	    sizeof(*own->page.entries));
-	if (r < 0)
-		return r;
+	if (own->page.count >= XML_ITEMS_MAX)
+		return -EBADMSG;
+	grown = xml_grow(
+	    own->page.entries, &own->size, own->page.count, sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	own->page.entries = grown;
 	own->page.entries[own->page.count++].is_prefix = path[2] == 'm';
 	return 0;
 }
@@ -193,15 +196,19 @@ static int
 parts_start(struct xml *x, const char *path)
 {
 	struct xml_own_parts *own = &x->own.parts;
-	int r;
+	struct s3_part *grown;
 
 	if (!is(path, "Part"))
 		return 0;
-	r = xml_grow(&own->parts.parts, &own->size, own->parts.count,
-	    sizeof(*own->parts.parts));
-	if (r == 0)
-		own->parts.count++;
-	return r;
+	if (own->parts.count >= XML_ITEMS_MAX)
+		return -EBADMSG;
+	grown = xml_grow(
+	    own->parts.parts, &own->size, own->parts.count, sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	own->parts.parts = grown;
+	own->parts.count++;
+	return 0;
 }
 
 /* Read the number of a part: ${least} to 10 000. */
@@ -294,7 +301,8 @@ int
 xml_open_parts(struct xml_parts *ret, struct xml **ret_xml)
 {
 	static const struct xml_ops ops = {
-		.roots = { "ListPartsResult" },
+		/* moto calls it a response. */
+		.roots = { "ListPartsResult", "ListPartsResponse" },
 		.start = parts_start,
 		.end = parts_end,
 		.finish = parts_finish,
@@ -321,15 +329,19 @@ static int
 uploads_start(struct xml *x, const char *path)
 {
 	struct xml_own_uploads *own = &x->own.uploads;
-	int r;
+	struct s3_upload *grown;
 
 	if (!is(path, "Upload"))
 		return 0;
-	r = xml_grow(&own->uploads.uploads, &own->size, own->uploads.count,
-	    sizeof(*own->uploads.uploads));
-	if (r == 0)
-		own->uploads.count++;
-	return r;
+	if (own->uploads.count >= XML_ITEMS_MAX)
+		return -EBADMSG;
+	grown = xml_grow(own->uploads.uploads, &own->size, own->uploads.count,
+	    sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	own->uploads.uploads = grown;
+	own->uploads.count++;
+	return 0;
 }
 
 /* An element of the last upload. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xml_parser.h - what xml.c and the parsers of single answers share.
+ * xml_parser.h - what the parser and those of single answers share.
  *
  * Private to s3/xml*.c.  A parser is a `struct xml_ops`; it is handed each
  * element with its path below the root ("Contents/Key") and its text, fills
@@ -22,6 +22,7 @@ struct _xmlParserCtxt;
 
 #define XML_DEPTH_MAX 16
 #define XML_PATH_SIZE 256
+#define XML_ITEMS_MAX 10000 /* some servers give more than was asked for */
 
 struct xml_ops {
 	const char *roots[3]; /* NULL after the last */
@@ -82,7 +83,7 @@ struct xml {
 	} own;
 	struct xml_error error;
 
-	/* xml.c's own. */
+	/* xml_parser.c's own. */
 	struct _xmlParserCtxt *parser;
 	int err; /* sticks */
 	bool has_begun;
@@ -116,11 +117,11 @@ int xml_set_truncated(enum xml_truncated *t, const char *text);
 
 /**
  * xml_grow(array, size, count, item_len):
- * Make room for one more of ${count} items of ${item_len} bytes in ${*array},
- * which has room for ${*size}.
- * Returns: 0; -ENOMEM; -EBADMSG: more than any server sends in one answer.
+ * Make room for one more of ${count} items of ${item_len} bytes in ${array},
+ * which has room for ${*size}.  New room is zeroed.
+ * Returns: what ${array} is now; NULL: no memory, all as it was.
  */
-int xml_grow(void *array, size_t *size, size_t count, size_t item_len);
+void *xml_grow(void *array, size_t *size, size_t count, size_t item_len);
 
 /* The handlers of <Error>, for every answer. */
 int xml_error_end(struct xml *x, const char *path, const char *text);

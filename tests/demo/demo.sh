@@ -6,6 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
+export LC_ALL=C.UTF-8
 build=$PWD/build
 python=$build/venv/bin/python
 versitygw=${PAILFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/pailfs}/bin/versitygw

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xml.c - the documents that S3 sends: the parser that all answers share.
+ * xml_parser.c - the documents that S3 sends: what all answers share.
  *
  * Role:    feeds bytes to libxml2 and elements to the struct xml_ops of one
  *          answer; xml_list.c and xml_answer.c have these.
@@ -19,7 +19,6 @@
 #define BYTES_MAX    ((size_t)32 << 20)
 #define TEXT_MAX     8192
 #define ELEMENTS_MAX 200000
-#define ITEMS_MAX    10000 /* servers that give more than was asked for */
 #define CHUNK_MAX    4096
 /* In one tag; libxml2 compares each attribute with each. */
 #define SILENT_MAX 16384
@@ -326,22 +325,18 @@ xml_set_truncated(enum xml_truncated *t, const char *text)
 	return 0;
 }
 
-int
+void *
 xml_grow(void *array, size_t *size, size_t count, size_t item_len)
 {
 	size_t more = *size < 16 ? 16 : 2 * *size;
-	void *old, *grown;
+	char *grown;
 
 	if (count < *size)
-		return 0;
-	if (count >= ITEMS_MAX)
-		return -EBADMSG;
-	memcpy(&old, array, sizeof(old));
-	grown = reallocarray(old, more, item_len);
+		return array;
+	grown = reallocarray(array, more, item_len);
 	if (grown == NULL)
-		return -ENOMEM;
-	memset((char *)grown + *size * item_len, 0, (more - *size) * item_len);
-	memcpy(array, &grown, sizeof(grown));
+		return NULL;
+	memset(grown + *size * item_len, 0, (more - *size) * item_len);
 	*size = more;
-	return 0;
+	return grown;
 }
