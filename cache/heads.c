@@ -27,9 +27,11 @@ struct heads {
 	struct list waiters; /* [lock] heads_stop() */
 	struct list asked;   /* [lock] struct head */
 	uint64_t dir;        /* [lock] where somebody walks */
-	uint64_t last;       /* [lock] id of the last one wanted */
-	uint64_t asked_to;   /* [lock] asked ahead up to this id */
-	unsigned window;     /* [lock] 0: not in turn yet */
+	uint64_t last;       /* [lock] id of the last one wanted there */
+	unsigned hits;       /* [lock] wanted there in turn */
+	uint64_t asked_dir;  /* [lock] where it is asked ahead: dir, or */
+	uint64_t asked_to;   /* [lock] the next; up to this id */
+	unsigned window;     /* [lock] 0: nobody is in turn yet */
 };
 
 /* One HEAD asked ahead. */
@@ -266,51 +268,124 @@ start(struct heads *h, struct head *head)
 	}
 }
 
-/* Note that ${row} is wanted; how many to ask for behind ${*ret_after}. */
+/* ${row} is in another directory than the last one. */
+static void
+turn_to_locked(struct heads *h, const struct row *row)
+{
+	/* Who walked the last one through will walk this one, too. */
+	if (h->hits < 2)
+		h->window = 0;
+	if (h->asked_dir != row->parent) {
+		h->asked_dir = row->parent;
+		h->asked_to = row->id;
+	}
+	h->dir = row->parent;
+	h->hits = 0;
+}
+
+/* Note that ${row} is wanted; how many to ask for ahead, and from where. */
 static unsigned
-take_turn(struct heads *h, const struct row *row, uint64_t *ret_after)
+take_turn(struct heads *h, const struct row *row, uint64_t *ret_dir,
+    uint64_t *ret_after)
 {
 	unsigned room = 0;
 
 	lock_take(&h->lock);
-	if (h->dir != row->parent || row->id < h->last) {
-		h->dir = row->parent;
+	if (h->dir != row->parent) {
+		turn_to_locked(h, row);
+	} else if (row->id < h->last) {
 		h->window = 0;
-		h->asked_to = row->id;
-	} else if (h->window == 0) {
-		h->window = 8;
-	} else if (h->window < HEADS_AHEAD) {
-		h->window *= 2;
+		h->hits = 0;
+	} else {
+		h->hits++;
+		h->window = h->window == 0 ? 8 : h->window * 2;
+		if (h->window > HEADS_AHEAD)
+			h->window = HEADS_AHEAD;
 	}
 	h->last = row->id;
-	if (h->asked_to < row->id)
+	if (h->asked_dir == row->parent && h->asked_to < row->id)
 		h->asked_to = row->id;
 	if (h->window > h->under_way && !h->stopping)
 		room = h->window - h->under_way;
 	/* In bunches: a scan for each single one would be wasted. */
 	if (room < h->window / 4)
 		room = 0;
+	*ret_dir = h->asked_dir;
 	*ret_after = h->asked_to;
 	lock_drop(&h->lock);
 	return room;
+}
+
+struct next_dir {
+	struct cache *cache;
+	uint64_t id;
+};
+
+static bool
+find_dir(void *arg, const struct row *row)
+{
+	struct next_dir *next = arg;
+
+	if (row->kind == ROW_DIR)
+		next->id =
+		    cache_is_fresh(next->cache, row->listed_ms) ? row->id : 0;
+	return row->kind != ROW_DIR;
+}
+
+/* The directory after ${dir} in its parent, if it is listed; else 0. */
+static uint64_t
+dir_after(struct cache *c, uint64_t dir)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct next_dir next = { .cache = c };
+
+	if (db_row_by_id(c->db, dir, &row) < 0 ||
+	    db_rows_after(c->db, row.parent, dir, 64, find_dir, &next) < 0)
+		return 0;
+	return next.id;
+}
+
+/* Scan ${*dir} on from ${*after}; the next directory once it is done. */
+static void
+scan_on(struct scan *scan, uint64_t *dir, uint64_t *after)
+{
+	struct cache *c = scan->heads->cache;
+
+	scan->to = *after;
+	/* Ahead only: whatever fails here is asked again when wanted. */
+	(void)db_rows_after(
+	    c->db, *dir, *after, 4 * HEADS_AHEAD, scan_row, scan);
+	if (scan->to == *after) {
+		uint64_t next = dir_after(c, *dir);
+
+		if (next == 0)
+			return;
+		*dir = next;
+		scan->to = 0;
+		(void)db_rows_after(
+		    c->db, next, 0, 4 * HEADS_AHEAD, scan_row, scan);
+	}
+	*after = scan->to;
 }
 
 static void
 ask_ahead(struct heads *h, const struct row *row)
 {
 	struct scan scan = { .heads = h };
-	uint64_t after;
+	uint64_t dir, after, from_dir, from;
 
-	scan.max = take_turn(h, row, &after);
+	scan.max = take_turn(h, row, &dir, &after);
 	if (scan.max == 0)
 		return;
-	scan.to = after;
-	/* Ahead only: whatever fails here is asked again when wanted. */
-	(void)db_rows_after(
-	    h->cache->db, row->parent, after, 4 * HEADS_AHEAD, scan_row, &scan);
+	from_dir = dir;
+	from = after;
+	scan_on(&scan, &dir, &after);
 	lock_take(&h->lock);
-	if (h->dir == row->parent && h->asked_to < scan.to)
-		h->asked_to = scan.to;
+	/* Unless somebody else has gone on meanwhile. */
+	if (h->asked_dir == from_dir && h->asked_to == from) {
+		h->asked_dir = dir;
+		h->asked_to = after;
+	}
 	lock_drop(&h->lock);
 	for (unsigned i = 0; i < scan.count; i++)
 		start(h, scan.found[i]);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,10 +124,12 @@ int
 mountinfo_prepare(const char *path, char *message, unsigned long len)
 {
 	struct mountinfo info;
+	struct statvfs vfs;
 	struct stat st;
 	bool ours = mountinfo_find(path, &info) == 0 && info.is_pailfs;
 
-	if (stat(path, &st) == 0) {
+	/* statvfs() asks the daemon: the kernel may have cached the rest. */
+	if ((!ours || statvfs(path, &vfs) == 0) && stat(path, &st) == 0) {
 		if (!S_ISDIR(st.st_mode))
 			return say(
 			    message, len, -ENOTDIR, path, "is not a directory");

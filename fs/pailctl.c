@@ -290,6 +290,21 @@ print_help(FILE *to)
 	(void)fputs("  --help, --version\n", to);
 }
 
+/* The absolute path of ${word}. */
+static void
+find_path(const char *word, char path[PATH_MAX])
+{
+	char here[PATH_MAX / 2];
+
+	/* A dead mount does not answer realpath(): take the words. */
+	if (realpath(word, path) != NULL)
+		return;
+	if (word[0] == '/' || getcwd(here, sizeof(here)) == NULL)
+		(void)snprintf(path, PATH_MAX, "%s", word);
+	else
+		(void)snprintf(path, PATH_MAX, "%s/%.2000s", here, word);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -316,9 +331,7 @@ main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	/* realpath() looks at the mount: a dead one answers nothing. */
-	if (realpath(word, mountpoint) == NULL)
-		(void)snprintf(mountpoint, sizeof(mountpoint), "%s", word);
+	find_path(word, mountpoint);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(commands[i].name, command) == 0)
 			return commands[i].run(mountpoint, as_json);

@@ -13,6 +13,7 @@
 #ifndef TESTS_UNIT_STUB_H
 #define TESTS_UNIT_STUB_H
 
+#include <fcntl.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
