@@ -157,6 +157,8 @@ cache_close(struct cache *c)
 		return;
 	is_whole = c->worker != NULL;
 	heads_stop(c->heads);
+	if (c->entries != NULL)
+		entries_drain(c);
 	worker_stop(c->worker);
 	listings_free(c->listings);
 	heads_free(c->heads);

@@ -134,7 +134,8 @@ int cache_open(const struct cache_config *config, struct s3 *s3,
     const struct cache_hooks *hooks, struct cache **ret, char *message,
     size_t message_len);
 
-/* End the threads, write what is kept, free.  No call is under way. */
+/* End the threads, write what is kept, free.  No call is under way, and all
+ * files and directories are closed. */
 void cache_close(struct cache *c);
 
 void cache_get_stats(struct cache *c, struct cache_stats *ret);
@@ -154,7 +155,8 @@ int cache_lookup(struct cache *c, uint64_t parent, const char *name,
  * cache_getattr(c, node, file, w, ret):
  * All attributes.  With attrs=posix this may cost a HEAD, once; siblings are
  * asked ahead in parallel.  ${file}: an open file of ${node}, or NULL.
- * Returns: 0; -ESTALE the node is of an older version and ${file} is NULL.
+ * Returns: 0; -ESTALE the node is of an older version and no file of it is
+ *     open.
  */
 int cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
     struct waiter *w, struct cache_attr *ret);

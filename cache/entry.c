@@ -13,11 +13,13 @@
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/map.h"
+#include "s3/base/wait.h"
 
 struct entries {
 	struct lock lock;
-	struct map by_node; /* [lock] to struct entry */
-	struct list all;    /* [lock] */
+	struct map by_node;   /* [lock] to struct entry */
+	struct list all;      /* [lock] */
+	struct waiter *drain; /* [lock] who waits for it to be empty */
 };
 
 int
@@ -205,7 +207,28 @@ entry_put(struct entry *e)
 	entry_free(e);
 	if (superseded)
 		chunk_delete(c, node);
+	if (c->entries->drain != NULL)
+		waiter_wake(c->entries->drain);
 	lock_drop(&c->entries->lock);
+}
+
+void
+entries_drain(struct cache *c)
+{
+	struct entries *t = c->entries;
+	struct waiter w;
+
+	waiter_init(&w);
+	lock_take(&t->lock);
+	t->drain = &w;
+	while (t->by_node.count > 0) {
+		lock_drop(&t->lock);
+		(void)waiter_wait(&w, WAIT_FOREVER); /* looks again */
+		lock_take(&t->lock);
+	}
+	t->drain = NULL;
+	lock_drop(&t->lock);
+	waiter_fini(&w);
 }
 
 void

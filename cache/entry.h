@@ -97,6 +97,10 @@ bool entries_drop_closed(struct cache *c, uint64_t node);
 /* Punch clean bytes out of open chunks; returns how many. */
 uint64_t entries_punch(struct cache *c, uint64_t want);
 
+/* Wait until no entry is in memory: all files are closed, and the fetches
+ * that were cancelled end soon. */
+void entries_drain(struct cache *c);
+
 /* Write changed facts of all to the database. */
 void entries_flush(struct cache *c);
 

@@ -3,15 +3,18 @@
  * fetch.c - one ranged GET on its way into a chunk file.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/fetch.h"
 #include "cache/worker.h"
 #include "s3/base/crc.h"
+#include "s3/base/log.h"
 #include "s3/base/wait.h"
 
 struct fetch {
@@ -195,6 +198,9 @@ finish(struct job *job)
 	else
 		wake_locked(e, f->off, f->end, 0);
 	lock_drop(&e->lock);
+	/* Who opens it now looks again, and gets the new version. */
+	if (err == -ESTALE && db_row_doubt(e->cache->db, e->node) < 0)
+		log_debug("node=%" PRIu64 " is believed still", e->node);
 	fetch_free(f);
 	entry_put(e);
 }

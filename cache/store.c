@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cache/chunk.h"
@@ -23,6 +24,9 @@
 #include "s3/base/log.h"
 
 #define NAME_HEX 16
+
+/* Less than this over free_space is not worth starting with. */
+#define ROOM_MIN ((uint64_t)2 << 20)
 
 /* FNV-1a, 64 bits: names a folder; what is recorded inside decides. */
 static uint64_t
@@ -125,6 +129,27 @@ open_folder(struct cache *c, char *message, size_t len)
 	if (c->chunks_fd < 0)
 		return say(message, len, -errno, chunks, "cannot be opened");
 	return 0;
+}
+
+/* Whether there is room to work in at all. */
+static int
+check_room(struct cache *c, uint64_t used, char *message, size_t len)
+{
+	struct statvfs vfs;
+	uint64_t avail;
+
+	if (fstatvfs(c->chunks_fd, &vfs) < 0)
+		return say(message, len, -errno, c->dir, "does not answer");
+	avail = (uint64_t)vfs.f_bavail * vfs.f_frsize + used;
+	if (avail >= c->config.free_space + ROOM_MIN)
+		return 0;
+	(void)snprintf(message, len,
+	    "cache folder '%s' has %" PRIu64
+	    " MiB free, and free_space=%" PRIu64
+	    "M is to be left: free some, choose another with cache=, "
+	    "or lower free_space=",
+	    c->dir, avail >> 20, c->config.free_space >> 20);
+	return -ENOSPC;
 }
 
 /* Give the damaged database, and the chunks it spoke of, other names. */
@@ -293,8 +318,10 @@ store_open(struct cache *c, char *message, size_t len)
 	if (r < 0)
 		return r;
 	r = go_on(c, &used);
+	if (r < 0)
+		return say(message, len, r, c->dir, "cannot be used");
 	atomic_store(&c->space.present, used);
-	return r < 0 ? say(message, len, r, c->dir, "cannot be used") : 0;
+	return check_room(c, used, message, len);
 }
 
 void

@@ -3,41 +3,43 @@
  * handle.h - open files and directories in fi->fh.
  *
  * What open put there the kernel gives back with every request on it, and
- * last with release; it is a pointer, owned by the kernel meanwhile.
+ * last with release.  When a session ends with files still open, no release
+ * comes: so all handles are in a table, and are closed with it.
+ *
+ * Threads: any.  Locks: a leaf, held for a list operation only.
  */
 #ifndef FS_HANDLE_H
 #define FS_HANDLE_H
 
-#include <fuse_lowlevel.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "s3/base/list.h"
+#include "s3/base/lock.h"
 
 struct cache_dir;
 struct cache_file;
+struct fuse_file_info;
 
-static inline void
-handle_set_file(struct fuse_file_info *fi, struct cache_file *f)
-{
-	fi->fh = (uintptr_t)f;
-}
+struct handles {
+	struct lock lock;
+	struct list all; /* [lock] struct handle */
+};
 
-static inline void
-handle_set_dir(struct fuse_file_info *fi, struct cache_dir *d)
-{
-	fi->fh = (uintptr_t)d;
-}
+void handles_init(struct handles *t);
+
+/* Close what is open still. */
+void handles_fini(struct handles *t);
+
+/* Put an open file, or directory, into ${fi}: 0; or -ENOMEM, and it is
+ * closed. */
+int handle_add_file(
+    struct handles *t, struct fuse_file_info *fi, struct cache_file *f);
+int handle_add_dir(
+    struct handles *t, struct fuse_file_info *fi, struct cache_dir *d);
+
+/* Close it. */
+void handle_release(struct handles *t, struct fuse_file_info *fi);
 
 /* NULL: the request came without an open file. */
-static inline struct cache_file *
-handle_file(const struct fuse_file_info *fi)
-{
-	return fi == NULL ? NULL : (struct cache_file *)(uintptr_t)fi->fh;
-}
-
-static inline struct cache_dir *
-handle_dir(const struct fuse_file_info *fi)
-{
-	return (struct cache_dir *)(uintptr_t)fi->fh;
-}
+struct cache_file *handle_file(const struct fuse_file_info *fi);
+struct cache_dir *handle_dir(const struct fuse_file_info *fi);
 
 #endif

@@ -39,8 +39,11 @@ op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_error(req, r, "opendir");
 		return;
 	}
-	handle_set_dir(fi, dir);
-	reply_open(req, fi);
+	r = handle_add_dir(&op.session->handles, fi, dir);
+	if (r < 0)
+		reply_error(req, r, "opendir");
+	else
+		reply_open(req, fi);
 }
 
 /* Add one entry; false: it does not fit. */
@@ -142,7 +145,7 @@ void
 op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	cache_closedir(handle_dir(fi));
+	handle_release(&op_session(req)->handles, fi);
 	reply_error(req, 0, "releasedir");
 }
 

@@ -25,9 +25,12 @@ op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_error(req, r, "open");
 		return;
 	}
-	handle_set_file(fi, file);
 	fi->keep_cache = cache_file_keeps_pages(file) ? 1 : 0;
-	reply_open(req, fi);
+	r = handle_add_file(&op.session->handles, fi, file);
+	if (r < 0)
+		reply_error(req, r, "open");
+	else
+		reply_open(req, fi);
 }
 
 void
@@ -87,7 +90,7 @@ void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	cache_file_close(handle_file(fi));
+	handle_release(&op_session(req)->handles, fi);
 	reply_error(req, 0, "release");
 }
 

@@ -158,6 +158,7 @@ session_new(const struct options *options, struct cache *cache,
 	s->cache = cache;
 	s->negative_ttl_s = (double)options->negative_ttl / 1000;
 	inodes_init(&s->inodes);
+	handles_init(&s->handles);
 	s->fuse = new_fuse(s);
 	if (s->fuse == NULL) {
 		(void)snprintf(message, len,
@@ -215,6 +216,7 @@ session_free(struct session *s)
 		fuse_session_unmount(s->fuse);
 		fuse_session_destroy(s->fuse);
 	}
+	handles_fini(&s->handles);
 	inodes_fini(&s->inodes);
 	free(s);
 }

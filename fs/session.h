@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "cache/cache.h"
+#include "fs/handle.h"
 #include "fs/inode.h"
 
 /* Opaque types. */
@@ -20,6 +21,7 @@ struct session {
 	struct cache *cache;           /* [I] */
 	struct fuse_session *fuse;     /* [I] */
 	struct inodes inodes;
+	struct handles handles;
 	double negative_ttl_s; /* [I] */
 };
 
