@@ -21,6 +21,16 @@ min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* How far behind its next byte a read may begin and still follow: one that
+ * nobody followed yet is perhaps none. */
+static uint64_t
+gap_of(const struct ahead_stream *s)
+{
+	return s->is_followed || s->window >= AHEAD_PART
+		   ? min_u64(s->window, REORDER)
+		   : 0;
+}
+
 static struct ahead_stream *
 find_stream(struct ahead *a, uint64_t off)
 {
@@ -29,9 +39,7 @@ find_stream(struct ahead *a, uint64_t off)
 
 		if (s->window == 0)
 			continue;
-		/* Far jumps are another stream: a small one stays near. */
-		if (off + REORDER >= s->next &&
-		    off <= s->next + min_u64(s->window, REORDER))
+		if (off + REORDER >= s->next && off <= s->next + gap_of(s))
 			return s;
 	}
 	return NULL;
@@ -83,6 +91,8 @@ ahead_read(struct ahead *a, uint64_t off, uint64_t len, uint64_t size,
 		ret->end = round_up(end + ahead, AHEAD_BLOCK);
 	if (off == 0 && !s->is_followed)
 		ret->end = min_u64(ret->end, round_up(ahead, AHEAD_BLOCK));
+	if (ret->end > end + limit)
+		ret->end = (end + limit) / AHEAD_BLOCK * AHEAD_BLOCK;
 	ret->end = min_u64(ret->end, size);
 	if (ret->end < ret->demand_end)
 		ret->end = ret->demand_end;

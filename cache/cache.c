@@ -46,6 +46,7 @@ on_tick(void *arg)
 	struct cache *c = arg;
 
 	entries_flush(c);
+	store_tick(c);
 }
 
 struct sweep_job {

@@ -56,7 +56,7 @@ open_file(struct cache *c, uint64_t node)
 
 /* What the database knows; nothing, where that is not to be trusted. */
 static int
-load_present(struct chunk *ch)
+load_present(struct chunk *ch, uint64_t *ret_bytes)
 {
 	struct db_chunk facts;
 	int r;
@@ -68,6 +68,7 @@ load_present(struct chunk *ch)
 	}
 	if (r < 0)
 		return r;
+	*ret_bytes = facts.bytes;
 	r = rangeset_unpack(facts.present, facts.present_len, &ch->present);
 	db_chunk_fini(&facts);
 	if (r == -EBADMSG) {
@@ -110,9 +111,41 @@ mend_file(struct chunk *ch)
 	}
 }
 
+/* A block that is present in part, or has no CRC, proves nothing: after power
+ * loss its bytes may never have reached the disk. */
+static int
+drop_border(struct chunk *ch, uint64_t at)
+{
+	uint64_t block = at / CHUNK_BLOCK;
+	uint32_t crc;
+
+	if (at % CHUNK_BLOCK == 0 || chunk_get_crc(ch, block, &crc))
+		return 0;
+	ch->is_changed = true;
+	return rangeset_remove(
+	    &ch->present, block * CHUNK_BLOCK, (block + 1) * CHUNK_BLOCK);
+}
+
+static int
+drop_partial_blocks(struct chunk *ch)
+{
+	uint64_t at = 0, off, end;
+	int r = 0;
+
+	while (r == 0 &&
+	       rangeset_next_run(&ch->present, at, UINT64_MAX, &off, &end)) {
+		r = drop_border(ch, off);
+		if (r == 0)
+			r = drop_border(ch, end);
+		at = end;
+	}
+	return r;
+}
+
 int
 chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 {
+	uint64_t known = 0;
 	int r;
 
 	*ret = (struct chunk){ .cache = c, .node = node, .fd = -1 };
@@ -122,7 +155,9 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 	if (r < 0)
 		return r;
 	ret->fd = r;
-	r = load_present(ret);
+	r = load_present(ret, &known);
+	if (r == 0)
+		r = drop_partial_blocks(ret);
 	if (r < 0) {
 		(void)close(ret->fd); /* nothing written */
 		ret->fd = -1;
@@ -130,6 +165,8 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 		return r;
 	}
 	mend_file(ret);
+	if (known > rangeset_bytes(&ret->present))
+		space_freed(&c->space, known - rangeset_bytes(&ret->present));
 	/* A row for each file, so that no file is without an owner. */
 	return chunk_flush(ret);
 }

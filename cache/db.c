@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "cache/db.h"
+#include "cache/db_schema.h"
 #include "cache/db_stmt.h"
-#include "cache/schema.sql.h"
 #include "s3/base/cleanup.h"
 
 /* Numbers are taken from the file this many at a time. */
@@ -83,6 +83,13 @@ exec(struct db *db, const char *text)
 	return db_errno(db, sqlite3_exec(db->sql, text, NULL, NULL, NULL));
 }
 
+/* SQL that does not fit the tables: they are not those of the schema. */
+static int
+not_ours(struct db *db, int rc)
+{
+	return (rc & 0xff) == SQLITE_ERROR ? -EBADMSG : db_errno(db, rc);
+}
+
 static int
 prepare_all(struct db *db)
 {
@@ -90,7 +97,7 @@ prepare_all(struct db *db)
 		int rc = sqlite3_prepare_v3(db->sql, db_stmt_text[i], -1,
 		    SQLITE_PREPARE_PERSISTENT, &db->stmt[i], NULL);
 		if (rc != SQLITE_OK)
-			return db_errno(db, rc);
+			return not_ours(db, rc);
 	}
 	return 0;
 }
@@ -129,11 +136,14 @@ set_up(struct db *db, bool *ret_cold)
 	*ret_cold = version == 0;
 	if (version == DB_SCHEMA)
 		return 0;
+	if (version != 0)
+		return -EBADMSG;
 	(void)snprintf(
 	    text, sizeof(text), "PRAGMA user_version=%d; COMMIT", DB_SCHEMA);
 	r = exec(db, "BEGIN IMMEDIATE");
 	if (r == 0)
-		r = exec(db, SCHEMA_SQL);
+		r = not_ours(
+		    db, sqlite3_exec(db->sql, SCHEMA_SQL, NULL, NULL, NULL));
 	if (r == 0)
 		r = exec(db, text);
 	return r;
@@ -261,6 +271,8 @@ db_rollback(struct db *db)
 	/* A failed statement may have rolled back by itself. */
 	(void)db_run(db, db->stmt[DB_ROLLBACK]);
 	db->in_transaction = false;
+	/* What it had reserved is not: those given stay given. */
+	db->number_end = db->next_number;
 	db_leave(db);
 }
 

@@ -39,6 +39,13 @@ enum row_kind {
 	ROW_SPECIAL = 4 /* FIFO, socket, device: by mode */
 };
 
+/* What makes a directory explicit.  Stored. */
+enum row_marker {
+	ROW_MARKER_NONE = 0,
+	ROW_MARKER_SLASH = 1, /* the object `dir/' */
+	ROW_MARKER_FOLDER = 2 /* Hadoop's `dir_$folder$' */
+};
+
 /* What is known of an entry's metadata headers.  Stored. */
 enum row_attrs {
 	ROW_ATTRS_NONE = 0,
@@ -75,11 +82,11 @@ struct row {
 	char *target;       /* owned; symlinks, NULL: not fetched yet */
 	void *meta;         /* owned; attrs_pack() form */
 	size_t meta_len;
-	bool is_marked;     /* directories: `dir/` exists as an object */
-	int64_t seen_ms;    /* when the last observation was asked for */
-	int64_t changed_ms; /* last change by our own hand */
-	int64_t listed_ms;  /* directories: last whole listing; 0: none */
-	char *base_key;     /* owned; NULL: by name.  Where the base lies */
+	enum row_marker marker; /* directories */
+	int64_t seen_ms;        /* when the last observation was asked for */
+	int64_t changed_ms;     /* last change by our own hand */
+	int64_t listed_ms;      /* directories: last whole listing; 0: none */
+	char *base_key;         /* owned; NULL: by name.  Where the base lies */
 };
 
 /* A chunk file. */
@@ -158,6 +165,10 @@ int db_rows_unseen(
 /* All rows below ${id}, not itself. */
 int db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg);
 
+/* Remove the children of ${parent} in state ${name_state} that no observation
+ * since ${ms} has seen. */
+int db_rows_purge(struct db *db, uint64_t parent, int64_t ms, int name_state);
+
 int db_count_rows(struct db *db, uint64_t *ret);
 
 /* ---- chunk files ---- */
@@ -184,8 +195,13 @@ int db_crc_put(struct db *db, uint64_t node, uint64_t page,
 
 /* ---- keys that have no path ---- */
 
-int db_odd_put(
-    struct db *db, const char *key, const char *reason, bool *ret_new);
+/* Note that ${key} was listed in directory ${dir}; ${*ret_new}: it was not
+ * known. */
+int db_odd_put(struct db *db, const char *key, const char *reason, uint64_t dir,
+    int64_t seen_ms, bool *ret_new);
+
+/* Forget those of ${dir} that were not seen since ${before_ms}. */
+int db_odd_forget(struct db *db, uint64_t dir, int64_t before_ms);
 int db_odd_count(struct db *db, uint64_t *ret);
 typedef bool db_odd_fn(void *arg, const char *key, const char *reason);
 int db_odd_each(struct db *db, db_odd_fn *fn, void *arg);

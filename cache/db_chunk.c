@@ -187,17 +187,44 @@ db_crc_put(struct db *db, uint64_t node, uint64_t page,
 	return r;
 }
 
-int
-db_odd_put(struct db *db, const char *key, const char *reason, bool *ret_new)
+static void
+bind_odd(sqlite3_stmt *stmt, const char *key, const char *reason, uint64_t dir,
+    int64_t seen_ms)
 {
-	sqlite3_stmt *stmt = db->stmt[DB_ODD_PUT];
+	(void)sqlite3_bind_blob(stmt, 1, key, (int)strlen(key), SQLITE_STATIC);
+	(void)sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 3, (int64_t)dir);
+	(void)sqlite3_bind_int64(stmt, 4, seen_ms);
+}
+
+int
+db_odd_put(struct db *db, const char *key, const char *reason, uint64_t dir,
+    int64_t seen_ms, bool *ret_new)
+{
 	int r;
 
 	db_enter(db);
-	(void)sqlite3_bind_blob(stmt, 1, key, (int)strlen(key), SQLITE_STATIC);
-	(void)sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC);
+	bind_odd(db->stmt[DB_ODD_SEEN], key, reason, dir, seen_ms);
+	r = db_run(db, db->stmt[DB_ODD_SEEN]);
+	*ret_new = r == 0 && sqlite3_changes(db->sql) == 0;
+	if (*ret_new) {
+		bind_odd(db->stmt[DB_ODD_PUT], key, reason, dir, seen_ms);
+		r = db_run(db, db->stmt[DB_ODD_PUT]);
+	}
+	db_leave(db);
+	return r;
+}
+
+int
+db_odd_forget(struct db *db, uint64_t dir, int64_t before_ms)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ODD_FORGET];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)dir);
+	(void)sqlite3_bind_int64(stmt, 2, before_ms);
 	r = db_run(db, stmt);
-	*ret_new = r == 0 && sqlite3_changes(db->sql) > 0;
 	db_leave(db);
 	return r;
 }

@@ -72,7 +72,7 @@ read_row(sqlite3_stmt *stmt, struct row *row)
 		.atime_ns = sqlite3_column_int64(stmt, 18),
 		.mtime_ns = sqlite3_column_int64(stmt, 19),
 		.ctime_ns = sqlite3_column_int64(stmt, 20),
-		.is_marked = sqlite3_column_int(stmt, 25) != 0,
+		.marker = (enum row_marker)sqlite3_column_int(stmt, 25),
 		.seen_ms = sqlite3_column_int64(stmt, 26),
 		.changed_ms = sqlite3_column_int64(stmt, 27),
 		.listed_ms = sqlite3_column_int64(stmt, 28),
@@ -238,7 +238,7 @@ db_row_put(struct db *db, const struct row *row)
 	bind_text(stmt, 12, row->version_id);
 	bind_text(stmt, 13, row->storage_class);
 	bind_attrs(stmt, row);
-	bind_i64(stmt, 26, row->is_marked, 0);
+	bind_i64(stmt, 26, (int64_t)row->marker, 0);
 	(void)sqlite3_bind_int64(stmt, 27, row->seen_ms);
 	bind_i64(stmt, 28, row->changed_ms, 0);
 	bind_i64(stmt, 29, row->listed_ms, 0);
@@ -359,6 +359,21 @@ db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg)
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
 	r = each_row(db, stmt, fn, arg);
+	db_leave(db);
+	return r;
+}
+
+int
+db_rows_purge(struct db *db, uint64_t parent, int64_t ms, int name_state)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROWS_PURGE];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)parent);
+	(void)sqlite3_bind_int64(stmt, 2, ms);
+	(void)sqlite3_bind_int(stmt, 3, name_state);
+	r = db_run(db, stmt);
 	db_leave(db);
 	return r;
 }

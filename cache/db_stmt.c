@@ -8,7 +8,7 @@
 	"id, node, parent, name, kind, name_state, attr_state,"                \
 	" byte_state, size, modified_ns, etag, version_id, storage_class,"     \
 	" attrs, mode, uid, gid, rdev, atime_ns, mtime_ns, ctime_ns,"          \
-	" content_type, token, target, meta, is_marked, seen_ms,"              \
+	" content_type, token, target, meta, marker, seen_ms,"                 \
 	" changed_ms, listed_ms, base_key"
 
 #define SELECT_ROW "SELECT " ROW_COLUMNS " FROM entry "
@@ -39,6 +39,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROWS_UNSEEN] =
 	    SELECT_ROW "INDEXED BY entry_parent"
 		       " WHERE parent = ?1 AND seen_ms < ?2 ORDER BY id",
+	[DB_ROWS_PURGE] = "DELETE FROM entry WHERE parent = ?1"
+			  " AND name_state = ?3 AND seen_ms < ?2",
 	[DB_ROWS_BELOW] =
 	    "WITH RECURSIVE below (below_id) AS (VALUES (?1) UNION ALL"
 	    " SELECT entry.id FROM entry JOIN below"
@@ -56,7 +58,11 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_PUT] = "INSERT OR REPLACE INTO crc VALUES (?1, ?2, ?3)",
 	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
-	[DB_ODD_PUT] = "INSERT OR IGNORE INTO odd VALUES (?1, ?2)",
+	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",
+	[DB_ODD_SEEN] =
+	    "UPDATE odd SET reason = ?2, dir = ?3, seen_ms = max(seen_ms, ?4)"
+	    " WHERE key = ?1",
+	[DB_ODD_FORGET] = "DELETE FROM odd WHERE dir = ?1 AND seen_ms < ?2",
 	[DB_ODD_COUNT] = "SELECT count(*) FROM odd",
 	[DB_ODD_EACH] = "SELECT key, reason FROM odd ORDER BY key",
 };

@@ -97,6 +97,7 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 	e->node = row->node;
 	e->ino = row->id;
 	e->size = row->size;
+	e->modified_ns = row->modified_ns;
 	lock_init(&e->lock);
 	list_init(&e->link);
 	list_init(&e->fetches);
@@ -130,6 +131,8 @@ load_locked(struct cache *c, uint64_t node, struct entry **ret)
 	r = db_row_by_node(c->db, node, &row);
 	if (r == -ENOENT)
 		return -ESTALE;
+	if (r == 0 && !view_is_visible(&row))
+		r = -ESTALE;
 	if (r == 0 && row.kind == ROW_DIR)
 		r = -EISDIR;
 	if (r == 0)

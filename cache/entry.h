@@ -35,6 +35,7 @@ struct entry {
 	_Atomic unsigned refs; /* [a] to 0 only under [t] */
 	unsigned handles;      /* [t] of them, open files */
 	struct lock lock;
+	int64_t modified_ns;    /* [I] Last-Modified */
 	uint64_t size;          /* [e] bytes */
 	char *etag;             /* [e] NULL: the server gives none */
 	char *version_id;       /* [e] NULL: not versioned, or not known */

@@ -17,6 +17,9 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
+/* The database grows between two looks at it. */
+#define HEADROOM ((uint64_t)256 << 10)
+
 #define BATCH 32 /* closed chunks looked at by one query */
 
 /* Free a little more than asked: the next ones find room. */
@@ -78,8 +81,8 @@ excess(struct evict *e)
 	uint64_t used = evict_used(e), over = 0, avail, need;
 	struct statvfs vfs;
 
-	if (used > config->size)
-		over = used - config->size;
+	if (used + HEADROOM > config->size)
+		over = used + HEADROOM - config->size;
 	if (fstatvfs(e->cache->chunks_fd, &vfs) < 0)
 		return over;
 	avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;

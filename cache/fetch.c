@@ -12,6 +12,7 @@
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/fetch.h"
+#include "cache/trouble.h"
 #include "cache/worker.h"
 #include "s3/base/crc.h"
 #include "s3/base/log.h"
@@ -138,6 +139,17 @@ take_in_block(struct fetch *f, uint64_t off, const void *data, size_t len)
 	return r;
 }
 
+/* Where there is no ETag to ask with, size and time must do. */
+static bool
+is_ours(const struct fetch *f)
+{
+	const struct s3_object *o = &f->call.object;
+
+	return o->size == f->entry->size &&
+	       (f->etag != NULL || f->by_version ||
+		   o->modified_ns == f->entry->modified_ns);
+}
+
 /* On the net thread. */
 static int
 on_bytes(void *arg, uint64_t off, const void *data, size_t len)
@@ -147,6 +159,8 @@ on_bytes(void *arg, uint64_t off, const void *data, size_t len)
 
 	if (off < f->off || off + len > f->end)
 		return -EIO;
+	if (!is_ours(f))
+		return -ESTALE;
 	while (len > 0) {
 		uint64_t room = CHUNK_BLOCK - off % CHUNK_BLOCK;
 		size_t n = len < room ? len : (size_t)room;
@@ -169,7 +183,7 @@ reader_errno(const struct fetch *f)
 
 	if (err == -ENOENT || err == -ERANGE)
 		return -ESTALE; /* this version is gone */
-	if (err == -ETIMEDOUT)
+	if (err == -ETIMEDOUT || err == -EAGAIN)
 		return -EIO;
 	if (err == 0 && f->at < f->end)
 		return -EIO; /* the client promised all of it */
@@ -185,6 +199,7 @@ finish(struct job *job)
 	struct entry *e = f->entry;
 	int err = reader_errno(f);
 
+	trouble_log(&f->call);
 	space_release(&e->cache->space, f->reserved);
 	lock_take(&e->lock);
 	list_remove(&f->link);

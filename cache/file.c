@@ -49,6 +49,10 @@ cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
 		r = entry_get(c, node, &f->entry);
 	if (r < 0)
 		return r;
+	/* The row is believed: the version is there (again). */
+	lock_take(&f->entry->lock);
+	f->entry->lost = 0;
+	lock_drop(&f->entry->lock);
 	entry_add_handle(f->entry);
 	stats_add(&c->stats, STAT_OPEN_FILES, 1);
 	*ret = TAKE(f);

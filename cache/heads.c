@@ -10,6 +10,7 @@
 #include "cache/flight.h"
 #include "cache/heads.h"
 #include "cache/observe.h"
+#include "cache/trouble.h"
 #include "cache/view.h"
 #include "cache/worker.h"
 #include "s3/base/cleanup.h"
@@ -132,6 +133,7 @@ heads_observe(struct cache *c, const struct row *row, struct s3_call *call)
 	struct observe o;
 	int r;
 
+	trouble_log(call);
 	if (call->result.err < 0 && !absent && call->result.err != -EAGAIN)
 		return call->result.err;
 	r = observe_begin(c, &o);
@@ -226,6 +228,7 @@ struct scan {
 	struct head *found[HEADS_AHEAD];
 	unsigned count;
 	unsigned max;
+	bool types_only; /* small objects alone: their type is wanted */
 	uint64_t to;
 };
 
@@ -236,7 +239,8 @@ scan_row(void *arg, const struct row *row)
 	struct head *head;
 
 	scan->to = row->id;
-	if (row->attrs != ROW_ATTRS_NONE || view_is_pending(row))
+	if (row->attrs != ROW_ATTRS_NONE || view_is_pending(row) ||
+	    (scan->types_only && row->kind != ROW_UNKNOWN))
 		return true;
 	if (!flight_try(&scan->heads->flights, row->id))
 		return true;
@@ -371,7 +375,8 @@ scan_on(struct scan *scan, uint64_t *dir, uint64_t *after)
 static void
 ask_ahead(struct heads *h, const struct row *row)
 {
-	struct scan scan = { .heads = h };
+	struct scan scan = { .heads = h,
+		.types_only = row->kind == ROW_UNKNOWN };
 	uint64_t dir, after, from_dir, from;
 
 	scan.max = take_turn(h, row, &dir, &after);
@@ -403,7 +408,8 @@ ask(struct cache *c, const struct row *row, struct waiter *w)
 		return r;
 	s3_call_init(&call, S3_HEAD_OBJECT);
 	call.key = buf_str(&key);
-	if (row->kind != ROW_DIR && row->attrs == ROW_ATTRS_KNOWN)
+	/* A 304 would hide that only the metadata changed. */
+	if (row->kind != ROW_DIR && c->config.attrs == CACHE_ATTRS_LIST)
 		call.if_none_match = row->etag;
 	(void)s3_run(c->s3, &call, w); /* the result is in the call */
 	r = heads_observe(c, row, &call);

@@ -34,15 +34,16 @@ line_observe(struct observe *o, uint64_t dir, const struct s3_listed *listed,
 	memcpy(name, path->name_len > 0 ? path->name : "", path->name_len);
 	name[path->name_len] = '\0';
 	if (path->reason != NULL)
-		r = observe_odd(o, listed->key, path->reason);
+		r = observe_odd(o, dir, listed->key, path->reason, sent_ms);
 	if (r < 0)
 		return r;
 	switch (path->kind) {
 	case PATH_FILE:
 		return line_object(o, dir, name, listed, sent_ms, ret_hidden);
 	case PATH_DIRECTORY:
-	case PATH_FOLDER_MARKER:
 		return observe_dir(o, dir, name, sent_ms, NULL);
+	case PATH_FOLDER_MARKER:
+		return observe_folder(o, dir, name, sent_ms);
 	case PATH_SELF:
 		return observe_self(o, dir, listed->modified_ns, sent_ms);
 	case PATH_HIDDEN:

@@ -119,8 +119,8 @@ settle_hidden(struct run *run, struct observe *o)
 		r = db_row_by_name(run->cache->db, run->dir->id, name, &row);
 		if (r == 0 && row.kind == ROW_DIR &&
 		    row.seen_ms >= run->sent_ms)
-			r = observe_odd(o, listed->key,
-			    "a directory of the same name hides it");
+			r = observe_odd(o, run->dir->id, listed->key,
+			    OBSERVE_HIDDEN, run->sent_ms);
 		else if (r == 0 || r == -ENOENT)
 			r = line_object(
 			    o, run->dir->id, name, listed, run->sent_ms, NULL);
@@ -151,8 +151,9 @@ finish(struct run *run)
 	bool gone;
 	int r;
 
-	/* A directory made of an object (Content-Type) needs no keys. */
-	gone = run->is_empty && dir->id != CACHE_ROOT && dir->etag == NULL;
+	/* One made of an object (Content-Type, Hadoop) needs no keys. */
+	gone = run->is_empty && dir->id != CACHE_ROOT && dir->etag == NULL &&
+	       dir->marker != ROW_MARKER_FOLDER;
 	r = observe_begin(run->cache, &o);
 	if (r < 0)
 		return r;

@@ -12,10 +12,14 @@
 #include "cache/lookup.h"
 #include "cache/observe.h"
 #include "cache/path.h"
+#include "cache/trouble.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
+
+/* An object that changes at each look has no type in the end. */
+#define TYPE_TRIES 4
 
 /* Two questions asked at once: is there an object, is there a directory. */
 struct probe {
@@ -143,6 +147,7 @@ observe_probe(
 
 	if (copy == NULL)
 		return -ENOMEM;
+	trouble_log(&p->list);
 	if (p->list.result.err < 0)
 		return p->list.result.err;
 	sent_ms = cache_ms(c, p->list.result.sent_ms);
@@ -173,6 +178,41 @@ ask_both(
 	return r;
 }
 
+/* A directory known by Hadoop's marker: is that there? */
+static int
+ask_folder(struct cache *c, const struct row *dir, const struct row *row,
+    struct waiter *w)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	struct s3_call call;
+	struct observe o;
+	int r;
+
+	s3_call_init(&call, S3_HEAD_OBJECT);
+	r = view_prefix(c, dir->id, &key);
+	if (r == 0)
+		r = buf_printf(&key, "%s_$folder$", row->name);
+	call.key = buf_str(&key);
+	if (r == 0)
+		r = s3_run(c->s3, &call, w);
+	if (r == 0 || r == -ENOENT) {
+		int64_t sent_ms = cache_ms(c, call.result.sent_ms);
+		bool there = r == 0;
+
+		r = observe_begin(c, &o);
+		if (r == 0) {
+			r = there ? observe_folder(
+					&o, dir->id, row->name, sent_ms)
+				  : observe_absent(
+					&o, dir->id, row->name, sent_ms);
+			r = observe_end(&o, r);
+		}
+	}
+	s3_call_fini(&call);
+	buf_fini(&key);
+	return r;
+}
+
 /* A directory that is known: is there still anything in it? */
 static int
 ask_dir(struct cache *c, const struct row *dir, const struct row *row,
@@ -189,6 +229,8 @@ ask_dir(struct cache *c, const struct row *dir, const struct row *row,
 	}
 	if (r < 0 || !is_dir(&p)) {
 		probe_fini(&p);
+		if (r == 0 && row->marker == ROW_MARKER_FOLDER)
+			return ask_folder(c, dir, row, w);
 		return r < 0 ? r : ask_both(c, dir, row->name, w);
 	}
 	r = observe_begin(c, &o);
@@ -282,8 +324,8 @@ lookup_name(struct cache *c, uint64_t parent, const char *name,
 	if (r < 0)
 		return r;
 	r = visible_row(c, dir.id, name, ret);
-	if (r == 0 && ret->kind == ROW_UNKNOWN) {
-		r = heads_want(c, ret, w);
+	for (int i = 0; r == 0 && ret->kind == ROW_UNKNOWN; i++) {
+		r = i < TYPE_TRIES ? heads_want(c, ret, w) : -EIO;
 		row_fini(ret);
 		if (r == 0)
 			r = visible_row(c, dir.id, name, ret);
@@ -318,6 +360,10 @@ row_of_node(struct cache *c, uint64_t node, struct row *ret)
 {
 	int r = db_row_by_node(c->db, node, ret);
 
+	if (r == 0 && !view_is_visible(ret)) {
+		row_fini(ret);
+		return -ESTALE;
+	}
 	return r == -ENOENT ? -ESTALE : r;
 }
 

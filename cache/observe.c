@@ -89,6 +89,35 @@ is_closed(const struct row *row, int64_t sent_ms)
 	       row->seen_ms > sent_ms;
 }
 
+/*
+ * The row of ${name} as an observation of that time finds it: -ENOENT also
+ * where it went away before, and 1 where it went away after.
+ */
+static int
+row_for(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
+    struct row *ret)
+{
+	int r = db_row_by_name(o->cache->db, dir, name, ret);
+
+	if (r < 0 || ret->name_state != NAME_GONE)
+		return r;
+	r = ret->seen_ms > sent_ms || ret->changed_ms >= sent_ms ? 1 : -ENOENT;
+	row_fini(ret);
+	return r;
+}
+
+/* Whether a whole listing of ${dir} that was asked for later did not have
+ * what has no row. */
+static bool
+is_late(struct observe *o, uint64_t dir, int64_t sent_ms)
+{
+	AUTO(row_fini) struct row row = { 0 };
+
+	/* No directory, no entry: it went away meanwhile. */
+	return db_row_by_id(o->cache->db, dir, &row) < 0 ||
+	       row.kind != ROW_DIR || row.listed_ms > sent_ms;
+}
+
 static int
 replace_text(char **field, const char *text)
 {
@@ -285,8 +314,11 @@ take_object(struct observe *o, struct row *row, const struct observation *seen)
 	int r = 0;
 
 	if (row->modified_ns != seen->modified_ns &&
-	    row->attrs != ROW_ATTRS_NONE)
+	    row->attrs != ROW_ATTRS_NONE) {
 		clear_attrs(row); /* a metadata copy keeps the ETag */
+		if (row->kind != ROW_DIR)
+			row->kind = kind_of_line(o->cache, seen);
+	}
 	row->size = seen->size;
 	row->modified_ns = seen->modified_ns;
 	row->seen_ms = seen->sent_ms;
@@ -307,6 +339,26 @@ is_unchanged(const struct row *row, const struct observation *seen)
 	       row->attrs != ROW_ATTRS_FRESH;
 }
 
+/* A HEAD that a listing has overtaken: of the same version and time, it still
+ * tells what the listing could not. */
+static bool
+is_late_head(const struct row *row, const struct observation *seen)
+{
+	return seen->head != NULL && row->seen_ms > seen->sent_ms &&
+	       row->changed_ms < seen->sent_ms && !view_is_pending(row) &&
+	       row->kind != ROW_DIR && row->attrs == ROW_ATTRS_NONE &&
+	       is_same_version(row, seen) &&
+	       row->modified_ns == seen->modified_ns;
+}
+
+static int
+fill_in(struct observe *o, struct row *row, const struct observation *seen)
+{
+	int r = take_headers(o->cache, row, seen->head, seen->sent_wall_ns);
+
+	return r == 0 ? db_row_put(o->cache->db, row) : r;
+}
+
 int
 observe_object(struct observe *o, uint64_t dir, const char *name,
     const struct observation *seen, bool *ret_hidden)
@@ -314,14 +366,21 @@ observe_object(struct observe *o, uint64_t dir, const char *name,
 	AUTO(row_fini) struct row row = { 0 };
 	int r;
 
-	r = db_row_by_name(o->cache->db, dir, name, &row);
+	r = row_for(o, dir, name, seen->sent_ms, &row);
+	if (r == -ENOENT && is_late(o, dir, seen->sent_ms))
+		return 0;
 	if (r == -ENOENT) {
 		r = new_row(o, dir, name, &row);
 		row.kind = kind_of_line(o->cache, seen);
 		return r == 0 ? take_object(o, &row, seen) : r;
 	}
-	if (r < 0 || is_closed(&row, seen->sent_ms))
-		return r;
+	if (r == 0 && is_late_head(&row, seen))
+		return fill_in(o, &row, seen);
+	if (r != 0 || is_closed(&row, seen->sent_ms))
+		return r < 0 ? r : 0;
+	if (row.kind == ROW_DIR && row.etag != NULL &&
+	    is_same_version(&row, seen)) /* one made of this object */
+		return take_object(o, &row, seen);
 	if (row.kind == ROW_DIR && ret_hidden != NULL) {
 		*ret_hidden = true;
 		return 0;
@@ -362,6 +421,20 @@ new_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	return db_row_put(o->cache->db, &row);
 }
 
+/* The object of ${row} has no path: a directory has its name. */
+static int
+note_hidden(struct observe *o, const struct row *row)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r = view_key(o->cache, row, &key);
+
+	if (r == 0)
+		r = observe_odd(o, row->parent, buf_str(&key), OBSERVE_HIDDEN,
+		    row->seen_ms);
+	buf_fini(&key);
+	return r;
+}
+
 int
 observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
     uint64_t *ret_id)
@@ -373,20 +446,51 @@ observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	if (ret_id == NULL)
 		ret_id = &id;
 	*ret_id = 0;
-	r = db_row_by_name(o->cache->db, dir, name, &row);
+	r = row_for(o, dir, name, sent_ms, &row);
+	if (r == -ENOENT && is_late(o, dir, sent_ms))
+		return 0;
 	if (r == -ENOENT)
 		return new_dir(o, dir, name, sent_ms, ret_id);
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (row.kind == ROW_DIR && view_is_visible(&row))
 		*ret_id = row.id;
 	if (is_closed(&row, sent_ms))
 		return 0;
 	if (row.kind == ROW_DIR)
 		return db_row_seen(o->cache->db, row.id, sent_ms);
-	/* What was an object is a directory now. */
-	r = observe_absent(o, dir, name, sent_ms);
+	/* What was an object is a directory now, or hidden by one. */
+	if (row.seen_ms == sent_ms)
+		r = note_hidden(o, &row);
+	if (r == 0)
+		r = observe_absent(o, dir, name, sent_ms);
 	return r == 0 ? new_dir(o, dir, name, sent_ms, ret_id) : r;
+}
+
+int
+observe_folder(
+    struct observe *o, uint64_t dir, const char *name, int64_t sent_ms)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	uint64_t id;
+	int r;
+
+	r = observe_dir(o, dir, name, sent_ms, &id);
+	if (r < 0 || id == 0)
+		return r;
+	r = db_row_by_id(o->cache->db, id, &row);
+	if (r < 0 || row.marker != ROW_MARKER_NONE)
+		return r;
+	row.marker = ROW_MARKER_FOLDER;
+	return db_row_put(o->cache->db, &row);
+}
+
+/* Whether an answer about a marker comes after a newer one. */
+static bool
+is_older(const struct row *row, int64_t sent_ms)
+{
+	return view_is_pending(row) || row->changed_ms >= sent_ms ||
+	       (row->attrs != ROW_ATTRS_NONE && row->seen_ms > sent_ms);
 }
 
 int
@@ -399,9 +503,12 @@ observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
 	r = db_row_by_id(o->cache->db, id, &row);
 	if (r == -ENOENT)
 		return 0; /* gone meanwhile */
-	if (r < 0 || view_is_pending(&row) || row.changed_ms >= sent_ms)
+	if (r < 0 || is_older(&row, sent_ms))
 		return r;
-	row.is_marked = head != NULL;
+	if (head != NULL)
+		row.marker = ROW_MARKER_SLASH;
+	else if (row.marker == ROW_MARKER_SLASH)
+		row.marker = ROW_MARKER_NONE;
 	if (head == NULL) {
 		clear_attrs(&row);
 		row.attrs = ROW_ATTRS_KNOWN;
@@ -425,13 +532,13 @@ observe_self(
 	r = db_row_by_id(o->cache->db, id, &row);
 	if (r == -ENOENT)
 		return 0; /* gone meanwhile */
-	if (r < 0 || view_is_pending(&row) || row.changed_ms >= sent_ms)
+	if (r < 0 || is_older(&row, sent_ms))
 		return r;
-	if (row.is_marked && row.modified_ns == modified_ns)
+	if (row.marker == ROW_MARKER_SLASH && row.modified_ns == modified_ns)
 		return 0;
 	if (row.attrs != ROW_ATTRS_NONE)
 		clear_attrs(&row);
-	row.is_marked = true;
+	row.marker = ROW_MARKER_SLASH;
 	row.modified_ns = modified_ns;
 	return db_row_put(o->cache->db, &row);
 }
@@ -452,9 +559,27 @@ note_removed(void *arg, const struct row *row)
 	return removal->r == 0;
 }
 
+/* Keep that the name went away: an observation asked for before that must not
+ * bring it back.  Goes with the next listing. */
+static int
+put_tombstone(struct observe *o, const struct row *row, int64_t sent_ms)
+{
+	struct row gone = { .parent = row->parent,
+		.name = row->name,
+		.kind = ROW_FILE,
+		.name_state = NAME_GONE,
+		.uid = UINT32_MAX,
+		.gid = UINT32_MAX,
+		.seen_ms = sent_ms };
+	int r = db_number(o->cache->db, &gone.id);
+
+	gone.node = gone.id;
+	return r == 0 ? db_row_put(o->cache->db, &gone) : r;
+}
+
 /* Remove the row and all below it. */
 static int
-remove_row(struct observe *o, const struct row *row)
+remove_row(struct observe *o, const struct row *row, int64_t sent_ms)
 {
 	struct removal removal = { .o = o };
 	int r = 0;
@@ -464,11 +589,15 @@ remove_row(struct observe *o, const struct row *row)
 		    o->cache->db, row->id, note_removed, &removal);
 		if (r == 0)
 			r = removal.r;
+		if (r == 0)
+			r = db_odd_forget(o->cache->db, row->id, INT64_MAX);
 	}
 	if (r == 0)
 		r = add_change(o, row->parent, row->name,
 		    row->kind == ROW_DIR ? 0 : row->node);
-	return r == 0 ? db_row_delete(o->cache->db, row->id) : r;
+	if (r == 0)
+		r = db_row_delete(o->cache->db, row->id);
+	return r == 0 ? put_tombstone(o, row, sent_ms) : r;
 }
 
 int
@@ -481,9 +610,9 @@ observe_absent(
 	r = db_row_by_name(o->cache->db, dir, name, &row);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0 || is_closed(&row, sent_ms))
+	if (r < 0 || row.name_state == NAME_GONE || is_closed(&row, sent_ms))
 		return r;
-	return remove_row(o, &row);
+	return remove_row(o, &row, sent_ms);
 }
 
 struct unseen {
@@ -518,6 +647,9 @@ observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms)
 	struct unseen unseen = { 0 };
 	int r;
 
+	r = db_rows_purge(o->cache->db, dir, sent_ms, NAME_GONE);
+	if (r < 0)
+		return r;
 	r = db_rows_unseen(o->cache->db, dir, sent_ms, note_unseen, &unseen);
 	if (r == 0)
 		r = unseen.r;
@@ -527,16 +659,19 @@ observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms)
 		free(unseen.names[i]);
 	}
 	free(unseen.names);
+	if (r == 0)
+		r = db_odd_forget(o->cache->db, dir, sent_ms);
 	return r == 0 ? db_row_listed(o->cache->db, dir, sent_ms) : r;
 }
 
 int
-observe_odd(struct observe *o, const char *key, const char *reason)
+observe_odd(struct observe *o, uint64_t dir, const char *key,
+    const char *reason, int64_t sent_ms)
 {
 	bool is_new;
 	int r;
 
-	r = db_odd_put(o->cache->db, key, reason, &is_new);
+	r = db_odd_put(o->cache->db, key, reason, dir, sent_ms, &is_new);
 	if (r == 0 && is_new)
 		log_warn("key '%s' has no path: %s (pailctl odd lists these)",
 		    key, reason);

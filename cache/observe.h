@@ -72,6 +72,10 @@ int observe_object(struct observe *o, uint64_t dir, const char *name,
 int observe_dir(struct observe *o, uint64_t dir, const char *name,
     int64_t sent_ms, uint64_t *ret_id);
 
+/* There is a directory ${name}, if only by its `name_$folder$'. */
+int observe_folder(
+    struct observe *o, uint64_t dir, const char *name, int64_t sent_ms);
+
 /* The headers of directory ${id}'s marker; NULL: it has no marker. */
 int observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
     int64_t sent_ms);
@@ -87,7 +91,11 @@ int observe_absent(
 /* All that is in ${dir} was observed with ${sent_ms}: the rest is gone. */
 int observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms);
 
-/* A key under the root that has no path. */
-int observe_odd(struct observe *o, const char *key, const char *reason);
+/* A key listed in directory ${dir} that has no path; forgotten when a later
+ * listing of the directory does not show it. */
+int observe_odd(struct observe *o, uint64_t dir, const char *key,
+    const char *reason, int64_t sent_ms);
+
+#define OBSERVE_HIDDEN "a directory of the same name hides it"
 
 #endif

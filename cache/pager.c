@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cache/pager.h"
+#include "cache/trouble.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
@@ -157,8 +158,12 @@ pager_next(struct pager *p, struct waiter *w, const struct s3_page **ret,
 	s3_call_fini(&p->now);
 	p->now = p->next;
 	s3_call_init(&p->next, S3_LIST_OBJECTS);
+	trouble_log(&p->now);
 	if (p->now.result.err < 0)
-		return p->now.result.err;
+		return p->now.result.err == -EAGAIN ? -EIO : p->now.result.err;
+	if (p->token != NULL && p->now.page.next_token != NULL &&
+	    strcmp(p->token, p->now.page.next_token) == 0)
+		return -EIO; /* it would never end */
 	free(p->token);
 	p->token = TAKE(p->now.page.next_token);
 	p->is_over = p->token == NULL;

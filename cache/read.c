@@ -47,12 +47,18 @@ min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Ahead of a reader never more than an eighth of the cache. */
+/*
+ * Ahead of a reader never more than an eighth of the cache, and of all of them
+ * together never more than a quarter: a demand must find room.
+ */
 static uint64_t
-limit_of(const struct cache *c)
+limit_of(struct cache *c)
 {
 	uint64_t limit = min_u64(LIMIT_MAX, c->config.size / 8);
+	uint64_t all = c->config.size / 4;
+	uint64_t ahead = atomic_load(&c->space.reserved);
 
+	limit = min_u64(limit, all > ahead ? all - ahead : 0);
 	return limit < CHUNK_BLOCK ? CHUNK_BLOCK : limit;
 }
 

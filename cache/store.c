@@ -198,19 +198,11 @@ open_db(struct cache *c, char *message, size_t len)
 	r = path_in(c, "meta.db", &path);
 	if (r == 0)
 		r = db_open(path, &c->db, &cold);
-	if (r != -EBADMSG) {
-		if (r == -EPROTO)
-			return say(message, len, r, c->dir,
-			    "was written by a newer pailfs: use that, or "
-			    "another cache=");
-		return r < 0 ? say(message, len, r, c->dir,
-				   "holds no usable database")
-			     : 0;
-	}
-	r = move_aside(c, message, len);
-	if (r == 0)
-		r = open_folder(c, message, len);
-	return r == 0 ? db_open(path, &c->db, &cold) : r;
+	if (r == -EPROTO)
+		return say(message, len, r, c->dir,
+		    "was written by a newer pailfs: use that, or another "
+		    "cache=");
+	return r;
 }
 
 /* What the folder is of, recorded inside. */
@@ -253,6 +245,14 @@ set_number(struct cache *c, const char *name, int64_t n)
 
 	(void)snprintf(text, sizeof(text), "%" PRId64, n);
 	return db_set_setting(c->db, name, text);
+}
+
+void
+store_tick(struct cache *c)
+{
+	/* Ahead of all rows, also after a crash: their times are not to lie
+	 * in the future of the next run. */
+	(void)set_number(c, "clock_ms", cache_now_ms(c) + STORE_TICK_MS);
 }
 
 /* The root's row, in a new database. */
@@ -299,7 +299,22 @@ go_on(struct cache *c, uint64_t *ret_used)
 	} else {
 		r = db_chunks_bytes(c->db, ret_used);
 	}
-	return r == 0 ? set_number(c, "clean", 0) : r;
+	if (r == 0)
+		r = set_number(c, "clean", 0);
+	if (r == 0)
+		store_tick(c);
+	return r;
+}
+
+/* The database and what it says of the folder. */
+static int
+open_facts(struct cache *c, uint64_t *ret_used, char *message, size_t len)
+{
+	int r = open_db(c, message, len);
+
+	if (r == 0)
+		r = check_identity(c, message, len);
+	return r == 0 ? go_on(c, ret_used) : r;
 }
 
 int
@@ -311,13 +326,20 @@ store_open(struct cache *c, char *message, size_t len)
 	r = name_folder(c);
 	if (r == 0)
 		r = open_folder(c, message, len);
-	if (r == 0)
-		r = open_db(c, message, len);
-	if (r == 0)
-		r = check_identity(c, message, len);
 	if (r < 0)
 		return r;
-	r = go_on(c, &used);
+	r = open_facts(c, &used, message, len);
+	if (r == -EBADMSG) {
+		db_close(c->db);
+		c->db = NULL;
+		r = move_aside(c, message, len);
+		if (r == 0)
+			r = open_folder(c, message, len);
+		if (r == 0)
+			r = open_facts(c, &used, message, len);
+	}
+	if (r == -EPROTO || r == -EEXIST || r == -EBUSY)
+		return r;
 	if (r < 0)
 		return say(message, len, r, c->dir, "cannot be used");
 	atomic_store(&c->space.present, used);

@@ -22,6 +22,10 @@ struct cache;
  */
 int store_open(struct cache *c, char *message, size_t len);
 
+/* Note the time, at least every STORE_TICK_MS / 2 milliseconds. */
+#define STORE_TICK_MS 60000
+void store_tick(struct cache *c);
+
 /* Close what store_open() opened; ${is_clean}: all facts were written. */
 void store_close(struct cache *c, int is_clean);
 

@@ -215,8 +215,9 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 	bool hidden = false;
 	int r;
 
-	if (strcmp(listed->key, buf_str(&k->position)) <= 0)
-		return -EPROTO; /* not in the order of the keys */
+	if (!has_prefix(listed->key, k->base_prefix) ||
+	    strcmp(listed->key, buf_str(&k->position)) <= 0)
+		return -EPROTO; /* not asked for, or not in order */
 	r = pop(k, o, listed->key);
 	buf_clear(&k->position);
 	if (r == 0)
@@ -235,8 +236,9 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 		}
 		if (level.id == 0)
 			return 0;
-		return line_observe(
-		    o, level.id, listed, &path, sent_ms, &hidden);
+		r = line_observe(o, level.id, listed, &path, sent_ms, &hidden);
+		/* By a directory that is alive, or not any more? */
+		return r == 0 && hidden ? -EPROTO : r;
 	}
 	return r;
 }

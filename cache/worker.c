@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "cache/worker.h"
+#include "s3/base/clock.h"
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
@@ -41,14 +42,22 @@ run(void *arg)
 	struct worker *w = arg;
 	struct job *job;
 	bool stop;
+	int64_t next_tick = clock_mono_ms(&clock_system) + w->tick_ms;
 
 	for (;;) {
-		while ((job = next_job(w, &stop)) != NULL)
-			job->run(job);
-		if (stop)
-			return NULL;
-		if (waiter_wait(&w->waiter, w->tick_ms) == -ETIMEDOUT)
+		int64_t now = clock_mono_ms(&clock_system);
+
+		if (now >= next_tick) {
 			w->tick(w->arg);
+			next_tick = now + w->tick_ms;
+		}
+		job = next_job(w, &stop);
+		if (job != NULL)
+			job->run(job);
+		else if (stop)
+			return NULL;
+		else /* woken, or time for the tick */
+			(void)waiter_wait(&w->waiter, next_tick - now);
 	}
 }
 

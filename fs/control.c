@@ -6,17 +6,16 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "fs/control.h"
+#include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
@@ -32,7 +31,7 @@ struct client {
 };
 
 struct control {
-	const char *log_file; /* NULL: no file */
+	struct control_log log;
 	struct control_hooks hooks;
 	pthread_t thread;
 	int listen_fd;
@@ -40,6 +39,7 @@ struct control {
 	int stop_fd; /* eventfd */
 	struct client clients[CLIENTS_MAX];
 	bool is_debug;
+	char path[CTLSOCK_PATH_MAX]; /* of the socket, to unlink */
 };
 
 static void
@@ -85,34 +85,58 @@ error_of(const char *text)
 
 /* The commands, one table. */
 static json_t *
-do_status(struct control *c, struct client *client)
+do_status(struct control *c, struct client *client, json_t *request)
 {
-	(void)client;
+	(void)client, (void)request;
 	return c->hooks.status(c->hooks.arg);
 }
 
 static json_t *
-do_odd(struct control *c, struct client *client)
+do_odd(struct control *c, struct client *client, json_t *request)
 {
-	(void)client;
+	(void)client, (void)request;
 	return c->hooks.odd(c->hooks.arg);
 }
 
 static json_t *
-do_wait(struct control *c, struct client *client)
+do_wait(struct control *c, struct client *client, json_t *request)
 {
-	(void)c;
+	(void)c, (void)request;
 	client->is_waiting = true;
 	return json_pack("{s:b}", "waiting", 1);
 }
 
+static json_t *
+do_log_level(struct control *c, struct client *client, json_t *request)
+{
+	static const char *const words[] = { [LOG_LEVEL_ERROR] = "error",
+		[LOG_LEVEL_WARN] = "warning",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug" };
+	const char *want = json_string_value(json_object_get(request, "level"));
+
+	(void)client;
+	for (int i = LOG_LEVEL_ERROR; want && i <= LOG_LEVEL_DEBUG; i++) {
+		if (strcmp(words[i], want) != 0)
+			continue;
+		log_set_level((enum log_level)i);
+		c->is_debug = i == LOG_LEVEL_DEBUG;
+		if (!c->is_debug)
+			c->log.level = (enum log_level)i;
+		return json_pack("{s:s}", "level", want);
+	}
+	return error_of("the level must be error, warning, info or debug");
+}
+
 static const struct {
 	const char *name;
-	json_t *(*run)(struct control *c, struct client *client);
+	json_t *(*run)(
+	    struct control *c, struct client *client, json_t *request);
 } commands[] = {
 	{ "status", do_status },
 	{ "odd", do_odd },
 	{ "wait", do_wait },
+	{ "log_level", do_log_level },
 };
 
 static json_t *
@@ -124,7 +148,7 @@ run_line(struct control *c, struct client *client)
 	for (size_t i = 0;
 	     name != NULL && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name) == 0)
-			result = commands[i].run(c, client);
+			result = commands[i].run(c, client, request);
 	}
 	json_decref(request);
 	return result != NULL ? result : error_of("unknown command");
@@ -194,9 +218,9 @@ take_signal(struct control *c)
 		return;
 	if (info.ssi_signo == SIGUSR2) {
 		c->is_debug = !c->is_debug;
-		log_set_level(c->is_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
-	} else if (c->log_file != NULL && log_open(c->log_file) < 0) {
-		log_error("cannot open the log file '%s' again", c->log_file);
+		log_set_level(c->is_debug ? LOG_LEVEL_DEBUG : c->log.level);
+	} else if (c->log.file != NULL && log_open(c->log.file) < 0) {
+		log_error("cannot open the log file '%s' again", c->log.file);
 	}
 }
 
@@ -232,49 +256,43 @@ run(void *arg)
 }
 
 static int
-listen_on(const char *mountpoint)
+listen_on(struct control *c, const char *mountpoint)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct mountinfo info;
-	int fd, len, r;
+	int r = mountinfo_find(mountpoint, &info);
 
-	r = mountinfo_find(mountpoint, &info);
-	if (r < 0)
-		return r;
-	len = snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, CONTROL_NAME,
-	    info.major, info.minor);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (const struct sockaddr *)&at,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-			    (size_t)len)) < 0 ||
-	    listen(fd, CLIENTS_MAX) < 0) {
-		r = -errno;
-		(void)close(fd);
-		return r;
-	}
-	return fd;
+	return r < 0 ? r : ctlsock_listen(&info, c->path);
 }
 
 static void
-control_free(struct control *c)
+close_fd(int *fd)
 {
-	int fds[] = { c->listen_fd, c->signal_fd, c->stop_fd };
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
 
+void
+control_free(struct control *c, int status)
+{
+	if (c == NULL)
+		return;
 	for (int i = 0; i < CLIENTS_MAX; i++) {
-		if (c->clients[i].fd >= 0)
-			drop(&c->clients[i]);
+		struct client *client = &c->clients[i];
+
+		if (client->fd >= 0 && client->is_waiting)
+			answer(client, json_pack("{s:i}", "status", status));
+		if (client->fd >= 0)
+			drop(client);
 	}
-	for (int i = 0; i < 3; i++) {
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
-	}
+	close_fd(&c->listen_fd);
+	close_fd(&c->signal_fd);
+	close_fd(&c->stop_fd);
 	free(c);
 }
 
 int
-control_start(const char *mountpoint, const char *log_file,
+control_start(const char *mountpoint, const struct control_log *log,
     const struct control_hooks *hooks, struct control **ret)
 {
 	struct control *c = calloc(1, sizeof(*c));
@@ -283,7 +301,7 @@ control_start(const char *mountpoint, const char *log_file,
 
 	if (c == NULL)
 		return -ENOMEM;
-	c->log_file = log_file;
+	c->log = *log;
 	c->hooks = *hooks;
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
@@ -292,14 +310,14 @@ control_start(const char *mountpoint, const char *log_file,
 	(void)sigaddset(&set, SIGUSR2);
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
-	c->listen_fd = listen_on(mountpoint);
+	c->listen_fd = listen_on(c, mountpoint);
 	r = c->listen_fd < 0 ? c->listen_fd : 0;
 	if (r == 0 && (c->signal_fd < 0 || c->stop_fd < 0))
 		r = -EMFILE;
 	if (r == 0)
 		r = -pthread_create(&c->thread, NULL, run, c);
 	if (r < 0) {
-		control_free(c);
+		control_free(c, 1);
 		return r;
 	}
 	*ret = c;
@@ -307,16 +325,12 @@ control_start(const char *mountpoint, const char *log_file,
 }
 
 void
-control_stop(struct control *c, int status)
+control_stop(struct control *c)
 {
 	if (c == NULL)
 		return;
 	(void)eventfd_write(c->stop_fd, 1);  /* cannot overflow */
 	(void)pthread_join(c->thread, NULL); /* it exists */
-	for (int i = 0; i < CLIENTS_MAX; i++) {
-		if (c->clients[i].fd >= 0 && c->clients[i].is_waiting)
-			answer(&c->clients[i],
-			    json_pack("{s:i}", "status", status));
-	}
-	control_free(c);
+	(void)unlink(c->path);
+	close_fd(&c->listen_fd);
 }

@@ -2,13 +2,16 @@
 /*
  * control.h - the control socket of a mount, for pailctl.
  *
- * An abstract UNIX socket named "pailfs-MAJOR:MINOR" after the mount's device
- * number, which pailctl reads from /proc/self/mountinfo: it finds the daemon
- * without touching the mount, and nothing is left behind by a crash.  Only
- * the mount's owner and root are answered (SO_PEERCRED).
+ * Where it is says ctlsock.h.  Only the mount's owner and root are answered
+ * (SO_PEERCRED).  A request is a line of JSON, so is the answer:
  *
- * A request is a line of JSON, {"cmd": "status"}; so is the answer.  To
- * {"cmd": "wait"} the answer comes when the daemon has ended its work:
+ *	{"cmd": "status"}			{"state": "mounted", ...}
+ *	{"cmd": "odd"}				[{"key": ..., "reason": ...}]
+ *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
+ *	{"cmd": "wait"}				{"waiting": true}
+ *	anything else				{"error": "..."}
+ *
+ * To "wait" a second answer comes when the daemon has ended its work:
  * {"status": 0}, or 1 if something could not be brought to S3.
  *
  * One thread, which also takes SIGHUP (the log is opened anew) and SIGUSR2
@@ -19,9 +22,9 @@
 
 #include <jansson.h>
 
-struct control;
+#include "s3/base/log.h"
 
-#define CONTROL_NAME "pailfs-%u:%u"
+struct control;
 
 /* What a daemon answers with. */
 struct control_hooks {
@@ -30,16 +33,25 @@ struct control_hooks {
 	json_t *(*odd)(void *arg);    /* likewise */
 };
 
+/* How messages are kept. */
+struct control_log {
+	const char *file;     /* NULL: no file */
+	enum log_level level; /* without debug messages */
+};
+
 /**
- * control_start(mountpoint, log_file, hooks, ret):
+ * control_start(mountpoint, log, hooks, ret):
  * Listen.  SIGHUP and SIGUSR2 are blocked in all threads.
- * Memory:  borrows all until control_stop().
+ * Memory:  borrows log->file and hooks->arg until control_stop().
  * Returns: 0 or -errno.
  */
-int control_start(const char *mountpoint, const char *log_file,
+int control_start(const char *mountpoint, const struct control_log *log,
     const struct control_hooks *hooks, struct control **ret);
 
-/* Tell those who wait ${status}, end the thread, free.  NULL is fine. */
-void control_stop(struct control *c, int status);
+/* End the thread: no hook is called any more.  NULL is fine. */
+void control_stop(struct control *c);
+
+/* Tell those who wait ${status}, and free.  After control_stop(). */
+void control_free(struct control *c, int status);
 
 #endif

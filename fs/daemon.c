@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static _Noreturn void
 wait_for_child(int fd, pid_t pid, const char *mountpoint)
 {
 	struct stat st;
+	int status;
 	char byte;
 	ssize_t n;
 
@@ -28,13 +30,17 @@ wait_for_child(int fd, pid_t pid, const char *mountpoint)
 		n = read(fd, &byte, 1);
 	} while (n < 0 && errno == EINTR);
 	if (n != 1) {
-		/* It has said why. */
-		(void)waitpid(pid, NULL, 0);
+		/* It has said why, unless it was killed. */
+		if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+			(void)fprintf(stderr,
+			    "pailfs: the daemon ended by signal %d\n",
+			    WTERMSIG(status));
 		_exit(1);
 	}
 	if (stat(mountpoint, &st) < 0) {
 		(void)fprintf(stderr,
-		    "pailfs: mount point '%s' does not answer: %s\n",
+		    "pailfs: the mount on '%s' does not answer (%s): see its "
+		    "log, or mount with -f\n",
 		    mountpoint, strerror(errno));
 		_exit(1);
 	}
@@ -64,6 +70,43 @@ daemon_start(struct daemon *d, bool foreground, const char *mountpoint)
 	return setsid() < 0 ? -errno : 0;
 }
 
+static void *
+guard(void *arg)
+{
+	sigset_t set;
+	int sig;
+
+	(void)arg;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGQUIT);
+	if (sigwait(&set, &sig) != 0)
+		return NULL;
+	(void)fprintf(
+	    stderr, "pailfs: ended by signal %d before it was mounted\n", sig);
+	_exit(EXIT_FAILURE);
+}
+
+int
+daemon_guard(struct daemon *d)
+{
+	int r = -pthread_create(&d->guard, NULL, guard, NULL);
+
+	d->is_guarded = r == 0;
+	return r;
+}
+
+void
+daemon_unguard(struct daemon *d)
+{
+	if (!d->is_guarded)
+		return;
+	(void)pthread_cancel(d->guard); /* sigwait() lets it */
+	(void)pthread_join(d->guard, NULL);
+	d->is_guarded = false;
+}
+
 /* systemd's protocol, sd_notify(3): one datagram. */
 static void
 notify_manager(void)
@@ -88,18 +131,18 @@ notify_manager(void)
 	(void)close(fd);
 }
 
-void
+int
 daemon_ready(struct daemon *d)
 {
-	int null;
+	int null, r = 0;
 
 	if (d->fd < 0) {
 		notify_manager();
-		return;
+		return 0;
 	}
 	/* A folder that the daemon stands in could not be unmounted. */
 	if (chdir("/") < 0)
-		_exit(1);
+		return -errno;
 	null = open("/dev/null", O_RDWR);
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);
@@ -109,7 +152,8 @@ daemon_ready(struct daemon *d)
 			(void)close(null);
 	}
 	if (write(d->fd, "", 1) != 1)
-		_exit(1); /* the parent is gone: nobody wants the mount */
+		r = -EPIPE;
 	(void)close(d->fd);
 	d->fd = -1;
+	return r;
 }

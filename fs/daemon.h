@@ -8,10 +8,13 @@
 #ifndef FS_DAEMON_H
 #define FS_DAEMON_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 struct daemon {
-	int fd; /* to the parent; -1: in the foreground */
+	int fd;          /* to the parent; -1: in the foreground */
+	pthread_t guard; /* while is_guarded */
+	bool is_guarded;
 };
 
 /**
@@ -22,8 +25,24 @@ struct daemon {
  */
 int daemon_start(struct daemon *d, bool foreground, const char *mountpoint);
 
-/* The mount is made and served: let the parent go, leave the terminal; in
- * the foreground tell the service manager ($NOTIFY_SOCKET), if there is one. */
-void daemon_ready(struct daemon *d);
+/**
+ * daemon_guard(d):
+ * From now on SIGINT, SIGTERM and SIGQUIT, which are blocked in all threads,
+ * end the process at once: nothing is mounted yet, and S3 may let us wait.
+ * Returns: 0 or -errno.
+ */
+int daemon_guard(struct daemon *d);
+
+/* No longer: what comes now waits for who takes it. */
+void daemon_unguard(struct daemon *d);
+
+/**
+ * daemon_ready(d):
+ * The mount is made and about to be served: leave the terminal and let the
+ * parent go on; in the foreground tell the service manager ($NOTIFY_SOCKET),
+ * if there is one.
+ * Returns: 0; -EPIPE the parent is gone: nobody wants the mount; -errno.
+ */
+int daemon_ready(struct daemon *d);
 
 #endif

@@ -3,6 +3,7 @@
  * main.c - options, wire the layers, mount, loop, tear down in reverse.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -156,7 +158,7 @@ open_s3(struct mount *m)
 		.bucket = o->bucket,
 		.endpoint = o->endpoint,
 		.region = o->region,
-		.path_style = o->path_style ? 1 : -1,
+		.path_style = (int)o->path_style - 1,
 		.profile = o->profile,
 		.passwd_file = o->passwd_file,
 		.no_sign = o->no_sign,
@@ -172,6 +174,26 @@ open_s3(struct mount *m)
 		(void)snprintf(m->message, sizeof(m->message), "%s",
 		    result.message[0] != '\0' ? result.message : strerror(-r));
 	return r;
+}
+
+/* A cache that cannot grow to its size is no error: it evicts sooner. */
+static void
+warn_of_size(struct mount *m)
+{
+	const struct options *o = &m->options;
+	struct cache_stats st;
+	struct statvfs vfs;
+	uint64_t room;
+
+	if (statvfs(o->cache, &vfs) < 0)
+		return; /* the cache is open: it will say what is wrong */
+	cache_get_stats(m->cache, &st);
+	room = vfs.f_bavail * vfs.f_frsize + st.used;
+	room = room > o->free_space ? room - o->free_space : 0;
+	if (o->cache_size > room)
+		log_warn("cache_size is %" PRIu64 " MiB, but %s has room for "
+			 "%" PRIu64 " MiB (free_space stays free)",
+		    o->cache_size >> 20, o->cache, room >> 20);
 }
 
 static int
@@ -206,25 +228,25 @@ open_cache(struct mount *m)
 
 	if (r == 0 && m->message[0] != '\0')
 		(void)fprintf(stderr, "pailfs: warning: %s\n", m->message);
-	return r;
+	if (r < 0)
+		return r;
+	warn_of_size(m);
+	m->message[0] = '\0';
+	return 0;
 }
 
-/* Signals are for the main thread and the control thread. */
+/* In all threads: two of them wait for these. */
 static void
-block_signals(bool block_all)
+block_signals(void)
 {
+	static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT,
+		SIGTERM, SIGUSR2 };
 	sigset_t set;
 
 	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGUSR2);
-	(void)sigaddset(&set, SIGPIPE);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		(void)sigaddset(&set, signals[i]);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGQUIT);
-	(void)pthread_sigmask(block_all ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 /* Limits of the process, before there are threads. */
@@ -244,6 +266,7 @@ set_up_process(void)
 	/* Hundreds of threads come and go: few arenas, trimmed. */
 	(void)mallopt(M_ARENA_MAX, 2);
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	(void)setenv("FUSE_THREAD_STACK", THREAD_STACK, 0);
 }
 
@@ -267,14 +290,18 @@ start(struct mount *m)
 	struct control_hooks hooks = {
 		.arg = m, .status = on_status, .odd = on_odd
 	};
+	struct control_log log;
 	int r;
 
-	block_signals(true);
-	r = open_s3(m);
+	block_signals();
+	r = daemon_guard(&m->daemon);
+	if (r == 0)
+		r = open_s3(m);
 	if (r == 0)
 		r = notify_new(&m->notify);
 	if (r == 0)
 		r = open_cache(m);
+	daemon_unguard(&m->daemon);
 	if (r == 0)
 		r = session_new(
 		    o, m->cache, &m->session, m->message, sizeof(m->message));
@@ -285,22 +312,57 @@ start(struct mount *m)
 		.session = m->session,
 		.since_s = time(NULL),
 		.region = s3_region(m->s3) };
-	r = control_start(o->mountpoint, o->log_file, &hooks, &m->control);
+	log = (struct control_log){ .file = o->log_file,
+		.level = (enum log_level)o->log_level };
+	r = control_start(o->mountpoint, &log, &hooks, &m->control);
+	if (r < 0)
+		(void)snprintf(m->message, sizeof(m->message),
+		    "cannot make the control socket in /run, "
+		    "$XDG_RUNTIME_DIR or /tmp: %s",
+		    strerror(-r));
 	if (r == 0)
 		r = notify_start(m->notify, m->session->fuse);
 	return r;
 }
 
-/* In reverse. */
+/* The loop is about to end, the kernel is still answered. */
 static void
-stop(struct mount *m)
+on_ending(void *arg)
+{
+	struct mount *m = arg;
+
+	notify_stop(m->notify);
+}
+
+/* In reverse; ${status} is for those who wait for our end. */
+static void
+stop(struct mount *m, int status)
 {
 	notify_stop(m->notify);
+	control_stop(m->control);
 	session_free(m->session);
 	cache_close(m->cache);
 	notify_free(m->notify);
 	s3_close(m->s3);
-	control_stop(m->control, 0);
+	control_free(m->control, status);
+}
+
+/* By the name under which the kernel shows it, and pailctl finds it. */
+static int
+find_mountpoint(struct mount *m)
+{
+	struct options *o = &m->options;
+	char *path = NULL;
+	int r = mountinfo_canonical(o->mountpoint, &path);
+
+	if (r < 0) {
+		(void)snprintf(m->message, sizeof(m->message),
+		    "mount point '%s': %s", o->mountpoint, strerror(-r));
+		return r;
+	}
+	free(o->mountpoint);
+	o->mountpoint = path;
+	return 0;
 }
 
 /* What is wrong and can be said before forking. */
@@ -310,7 +372,10 @@ prepare(struct mount *m)
 	struct options *o = &m->options;
 	int r;
 
-	r = mountinfo_prepare(o->mountpoint, m->message, sizeof(m->message));
+	r = find_mountpoint(m);
+	if (r == 0)
+		r = mountinfo_prepare(
+		    o->mountpoint, m->message, sizeof(m->message));
 	if (r == 0)
 		r = default_cache(o);
 	if (r == 0)
@@ -350,18 +415,20 @@ run(struct mount *m)
 	r = daemon_start(&m->daemon, foreground, o->mountpoint);
 	if (r == 0)
 		r = start(m);
+	if (r == 0)
+		r = daemon_ready(&m->daemon);
 	if (r < 0) {
-		stop(m);
+		stop(m, EXIT_FAILURE);
 		return fail(m, r);
 	}
 	if (!foreground && o->log_file == NULL)
 		log_to_syslog("pailfs");
-	daemon_ready(&m->daemon);
-	block_signals(false);
-	r = session_loop(m->session);
+	log_info("mounted %s on %s", o->bucket, o->mountpoint);
+	r = session_loop(m->session, on_ending, m);
 	if (r < 0)
 		log_error("the FUSE session ended: %s", strerror(-r));
-	stop(m);
+	stop(m, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	log_info("unmounted %s", o->mountpoint);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -380,6 +447,8 @@ main(int argc, char **argv)
 		status = EXIT_SUCCESS;
 	} else if (m.options.version) {
 		(void)printf("pailfs %s\n", PAILFS_VERSION);
+		status = EXIT_SUCCESS;
+	} else if (m.options.fake) {
 		status = EXIT_SUCCESS;
 	} else {
 		status = run(&m);

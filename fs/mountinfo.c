@@ -3,6 +3,7 @@
  * mountinfo.c - what the kernel says of a mount point.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "fs/mountinfo.h"
+#include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
 
 /* Undo \040 and its like, in place. */
@@ -41,13 +43,16 @@ unescape(char *s)
 static bool
 read_line(char *line, const char *path, struct mountinfo *ret)
 {
-	char *save = NULL, *field, *type = strstr(line, " - ");
+	char *save = NULL, *field, *user, *type = strstr(line, " - ");
 	struct mountinfo info = { 0 };
 
 	if (type == NULL)
 		return false;
 	*type = '\0';
 	info.is_pailfs = strncmp(type + 3, "fuse.pailfs ", 12) == 0;
+	user = strstr(type + 3, "user_id=");
+	if (user != NULL && sscanf(user, "user_id=%u", &info.uid) != 1)
+		return false;
 	field = strtok_r(line, " ", &save);
 	for (int i = 0; field != NULL && i < 4; i++) {
 		if (i == 2 &&
@@ -80,6 +85,67 @@ mountinfo_find(const char *path, struct mountinfo *ret)
 	}
 	(void)fclose(f); /* only read */
 	return r;
+}
+
+static bool
+is_mounted(const char *path)
+{
+	struct mountinfo info;
+
+	return mountinfo_find(path, &info) == 0;
+}
+
+/* ${path} with the links of all but its last name followed. */
+static int
+follow_parent(const char *path, char ret[PATH_MAX])
+{
+	struct buf parent = BUF_INIT(PATH_MAX);
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	size_t len;
+	int r;
+
+	r = buf_add(&parent, path, (size_t)(name - path));
+	if (r == 0 && parent.len == 0)
+		r = buf_add_str(&parent, ".");
+	if (r == 0 && realpath(buf_str(&parent), ret) == NULL)
+		r = -errno;
+	buf_fini(&parent);
+	if (r < 0)
+		return r;
+	len = strcmp(ret, "/") == 0 ? 0 : strlen(ret);
+	if (len + 1 + strlen(name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	(void)snprintf(ret + len, PATH_MAX - len, "/%s", name);
+	return 0;
+}
+
+int
+mountinfo_canonical(const char *path, char **ret)
+{
+	AUTO_FREE char *copy = strdup(path);
+	char text[PATH_MAX], whole[PATH_MAX];
+	const char *last;
+	size_t len;
+	int r;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	for (len = strlen(copy); len > 1 && copy[len - 1] == '/'; len--)
+		copy[len - 1] = '\0';
+	last = strrchr(copy, '/');
+	last = last == NULL ? copy : last + 1;
+	r = -ENOENT;
+	if (strcmp(last, ".") != 0 && strcmp(last, "..") != 0)
+		r = follow_parent(copy, text);
+	/* What the last name is, is looked at only if nothing is there. */
+	if ((r < 0 || !is_mounted(text)) && realpath(copy, whole) != NULL)
+		*ret = strdup(whole);
+	else if (r < 0)
+		return r;
+	else
+		*ret = strdup(text);
+	return *ret == NULL ? -ENOMEM : 0;
 }
 
 /* For users: fusermount3, whose words go to stderr. */

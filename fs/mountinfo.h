@@ -10,6 +10,7 @@
 struct mountinfo {
 	unsigned major; /* of its st_dev */
 	unsigned minor;
+	unsigned uid;   /* of who mounted it, if it is a FUSE mount */
 	bool is_pailfs; /* its type is fuse.pailfs */
 };
 
@@ -20,6 +21,15 @@ struct mountinfo {
  * Returns: 0; -ENOENT: nothing is mounted there; -errno.
  */
 int mountinfo_find(const char *path, struct mountinfo *ret);
+
+/**
+ * mountinfo_canonical(path, ret):
+ * The absolute path of the mount point ${path} as the kernel shows it, without
+ * asking what is mounted there: that may be dead, or hang.
+ * Memory:  ${*ret} is owned by the caller.
+ * Returns: 0; -ENOENT its folder does not exist; -errno.
+ */
+int mountinfo_canonical(const char *path, char **ret);
 
 /**
  * mountinfo_prepare(path, message, len):

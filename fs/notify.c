@@ -19,7 +19,8 @@
 struct message {
 	struct list link;
 	uint64_t parent;
-	char name[]; /* with its '\0' */
+	size_t name_len; /* 0: the directory itself */
+	char name[];     /* with its '\0' */
 };
 
 struct notify {
@@ -79,8 +80,12 @@ run(void *arg)
 			continue;
 		}
 		/* -ENOENT: the kernel did not know it. */
-		(void)fuse_lowlevel_notify_inval_entry(
-		    n->fuse, m->parent, m->name, strlen(m->name));
+		if (m->name_len > 0)
+			(void)fuse_lowlevel_notify_inval_entry(
+			    n->fuse, m->parent, m->name, m->name_len);
+		else
+			(void)fuse_lowlevel_notify_inval_inode(
+			    n->fuse, m->parent, 0, 0);
 		free(m);
 	}
 }
@@ -126,20 +131,23 @@ notify_free(struct notify *n)
 void
 notify_entry(struct notify *n, uint64_t parent, const char *name)
 {
-	size_t len = strlen(name) + 1;
-	struct message *m = malloc(sizeof(*m) + len);
+	size_t len = name == NULL ? 0 : strlen(name);
+	struct message *m = malloc(sizeof(*m) + len + 1);
+	struct list *oldest = NULL;
 
 	if (m == NULL)
 		return; /* the kernel's timeout covers it */
 	m->parent = parent;
-	memcpy(m->name, name, len);
+	m->name_len = len;
+	memcpy(m->name, name == NULL ? "" : name, len + 1);
 	lock_take(&n->lock);
-	if (n->count < QUEUE_MAX) {
-		list_append(&n->queue, &m->link);
+	list_append(&n->queue, &m->link);
+	if (n->count == QUEUE_MAX)
+		oldest = list_pop(&n->queue);
+	else
 		n->count++;
-		m = NULL;
-	}
 	lock_drop(&n->lock);
 	waiter_wake(&n->waiter);
-	free(m);
+	if (oldest != NULL)
+		free(LIST_ENTRY(oldest, struct message, link));
 }

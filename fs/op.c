@@ -3,6 +3,7 @@
  * op.c - an operation that may wait, and its interrupt.
  */
 #include "fs/op.h"
+#include "fs/session.h"
 
 struct session *
 op_session(fuse_req_t req)
@@ -23,9 +24,12 @@ on_interrupt(fuse_req_t req, void *arg)
 void
 op_begin(struct op *op, fuse_req_t req)
 {
+	struct session *s = op_session(req);
+
 	op->req = req;
-	op->session = op_session(req);
+	op->session = s;
 	waiter_init(&op->waiter);
+	running_add(&s->running, &op->runner, &op->waiter);
 	fuse_req_interrupt_func(req, on_interrupt, op);
 }
 
@@ -34,5 +38,6 @@ op_end(struct op *op)
 {
 	/* After this on_interrupt() neither runs nor comes. */
 	fuse_req_interrupt_func(op->req, NULL, NULL);
+	running_remove(&op->session->running, &op->runner);
 	waiter_fini(&op->waiter);
 }

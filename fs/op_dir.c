@@ -10,6 +10,7 @@
 
 #include "fs/handle.h"
 #include "fs/op.h"
+#include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/session.h"
 

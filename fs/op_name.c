@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "fs/op.h"
+#include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/session.h"
 

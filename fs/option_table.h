@@ -14,11 +14,11 @@ enum option_type {
 	OPTION_FLAG,   /* bool; without a value, or 0 1 yes no true false */
 	OPTION_TEXT,   /* char * */
 	OPTION_URL,    /* char *, http:// or https:// */
-	OPTION_SIZE,   /* uint64_t, bytes; suffixes K M G T */
-	OPTION_MS,     /* uint64_t, milliseconds; given in seconds */
+	OPTION_SIZE,   /* uint64_t, bytes; suffixes K M G T P E */
+	OPTION_MS,     /* uint64_t, milliseconds; given in seconds, 0.5 */
 	OPTION_NUMBER, /* uint64_t */
 	OPTION_OCTAL,  /* uint64_t */
-	OPTION_WORD    /* uint64_t, index of the word in `words' */
+	OPTION_WORD    /* uint64_t, which group of `words' it is in */
 };
 
 struct option_row {
@@ -30,7 +30,8 @@ struct option_row {
 	uint64_t max;
 	const char *unit; /* for --help: what stands after '=' */
 	const char *help;
-	const char *words; /* OPTION_WORD: "posix list" */
+	const char *words; /* OPTION_WORD: "a,also_a b", a group a value */
+	const char *bare;  /* OPTION_WORD: what it is without a value */
 };
 
 /* Another name; s3fs's where they mean the same. */
@@ -38,12 +39,14 @@ struct option_alias {
 	const char *alias;
 	const char *name;
 	const char *suffix; /* appended to the value: "M", or "" */
+	const char *value;  /* if not NULL, instead of what is given */
 };
 
 extern const struct option_row option_rows[];
 extern const struct option_alias option_aliases[];
 
-/* Words of fstab and mount(8) that mean nothing here. */
+/* Patterns (fnmatch(3)) of what is accepted and means nothing here: words of
+ * fstab and mount(8), and of s3fs for what is always so. */
 extern const char *const option_ignored[];
 
 /* Words that go to the kernel as they are. */

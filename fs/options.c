@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,9 +12,14 @@
 #include <string.h>
 
 #include "fs/option_table.h"
+#include "fs/option_value.h"
 #include "fs/options.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
+
+#define TEXT_MAX      65536 /* one option, or all that go to the kernel */
+#define S3_PREFIX_MAX 1024  /* bytes: a key is no longer */
+#define NEAR_MAX      4     /* letters: farther away is another option */
 
 /* One parse: where the values go, where the complaint goes. */
 struct parse {
@@ -22,6 +28,7 @@ struct parse {
 	size_t len;
 	char *words[2]; /* what is no option: bucket and mount point */
 	int word_count;
+	bool is_helper; /* run by mount(8), as mount.pailfs */
 };
 
 static int complain(struct parse *p, const char *fmt, ...)
@@ -36,16 +43,6 @@ complain(struct parse *p, const char *fmt, ...)
 	(void)vsnprintf(p->message, p->len, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
-}
-
-static bool
-is_one_of(const char *const *list, const char *word, size_t len)
-{
-	for (; *list != NULL; list++) {
-		if (strlen(*list) == len && strncmp(*list, word, len) == 0)
-			return true;
-	}
-	return false;
 }
 
 static const struct option_row *
@@ -87,21 +84,30 @@ distance(const char *a, const char *b)
 	return row[lb];
 }
 
+static void
+look_nearer(
+    const char *name, const char *known, const char **nearest, size_t *best)
+{
+	size_t d = distance(name, known);
+
+	if (d < *best) {
+		*best = d;
+		*nearest = known;
+	}
+}
+
 static int
 unknown(struct parse *p, const char *name)
 {
 	const char *nearest = NULL;
-	size_t best = 4; /* farther away is no help */
+	size_t best = strlen(name) / 2 + 1; /* farther away is no help */
 
-	for (const struct option_row *row = option_rows; row->name != NULL;
-	     row++) {
-		size_t d = distance(name, row->name);
-
-		if (d < best) {
-			best = d;
-			nearest = row->name;
-		}
-	}
+	if (best > NEAR_MAX)
+		best = NEAR_MAX;
+	for (size_t i = 0; option_rows[i].name != NULL; i++)
+		look_nearer(name, option_rows[i].name, &nearest, &best);
+	for (size_t i = 0; option_aliases[i].alias != NULL; i++)
+		look_nearer(name, option_aliases[i].alias, &nearest, &best);
 	if (nearest != NULL)
 		return complain(p, "unknown option '%s': did you mean '%s'?",
 		    name, nearest);
@@ -110,180 +116,34 @@ unknown(struct parse *p, const char *name)
 }
 
 static int
-set_text(struct parse *p, const struct option_row *row, const char *value)
-{
-	char **field = (char **)(void *)((char *)p->o + row->offset);
-	char *copy;
-
-	if (value == NULL || value[0] == '\0')
-		return complain(p, "option %s needs a value: %s=%s", row->name,
-		    row->name, row->unit);
-	if (row->type == OPTION_URL && strncmp(value, "http://", 7) != 0 &&
-	    strncmp(value, "https://", 8) != 0)
-		return complain(p,
-		    "option %s=%s is no URL: give http://HOST or "
-		    "https://HOST; a region is set by region=%s",
-		    row->name, value, value);
-	copy = strdup(value);
-	if (copy == NULL)
-		return complain(p, "out of memory");
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-/* The digits of ${value} and what stands after them. */
-static bool
-read_number(const char *value, int base, uint64_t *ret, const char **ret_end)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)value[0]))
-		return false;
-	errno = 0;
-	*ret = strtoull(value, &end, base);
-	*ret_end = end;
-	return errno == 0 && end != value;
-}
-
-/* Multiply by the suffix, if there is one and it fits. */
-static bool
-apply_suffix(const char *end, uint64_t *n)
-{
-	static const char letters[] = "KMGTP";
-	const char *at;
-	int shift;
-
-	if (end[0] == '\0')
-		return true;
-	at = strchr(letters, toupper((unsigned char)end[0]));
-	if (at == NULL)
-		return false;
-	if (strcmp(end + 1, "") != 0 && strcmp(end + 1, "B") != 0 &&
-	    strcmp(end + 1, "iB") != 0)
-		return false;
-	shift = 10 * (int)(at - letters + 1);
-	if (*n > UINT64_MAX >> shift)
-		return false;
-	*n <<= shift;
-	return true;
-}
-
-static int
-set_number(struct parse *p, const struct option_row *row, const char *value)
-{
-	uint64_t n = 0;
-	const char *end = "";
-	int base = row->type == OPTION_OCTAL ? 8 : 10;
-	bool good;
-
-	good = value != NULL && read_number(value, base, &n, &end);
-	if (good)
-		good = row->type == OPTION_SIZE ? apply_suffix(end, &n)
-						: end[0] == '\0';
-	if (!good)
-		return complain(p, "option %s=%s is no %s number%s", row->name,
-		    value == NULL ? "" : value, base == 8 ? "octal" : "whole",
-		    row->type == OPTION_SIZE ? " (500M, 10G)" : "");
-	if (n < row->min || n > row->max) {
-		if (base == 8)
-			return complain(p,
-			    "option %s=%s is out of range: %llo to %llo",
-			    row->name, value, (unsigned long long)row->min,
-			    (unsigned long long)row->max);
-		return complain(p, "option %s=%s is out of range: %llu to %llu",
-		    row->name, value, (unsigned long long)row->min,
-		    (unsigned long long)row->max);
-	}
-	if (row->type == OPTION_MS)
-		n *= 1000;
-	*(uint64_t *)(void *)((char *)p->o + row->offset) = n;
-	return 0;
-}
-
-static int
-set_flag(struct parse *p, const struct option_row *row, const char *value)
-{
-	static const char *const yes[] = { "1", "yes", "true", "on", NULL };
-	static const char *const no[] = { "0", "no", "false", "off", NULL };
-	bool *field = (bool *)((char *)p->o + row->offset);
-
-	if (value == NULL || is_one_of(yes, value, strlen(value)))
-		*field = true;
-	else if (is_one_of(no, value, strlen(value)))
-		*field = false;
-	else
-		return complain(
-		    p, "option %s=%s: give 1 or 0", row->name, value);
-	return 0;
-}
-
-static int
-set_word(struct parse *p, const struct option_row *row, const char *value)
-{
-	uint64_t *field = (uint64_t *)(void *)((char *)p->o + row->offset);
-	const char *word = row->words;
-	size_t want = value == NULL ? 0 : strlen(value);
-
-	for (uint64_t i = 0; want > 0 && word != NULL; i++) {
-		const char *space = strchr(word, ' ');
-		size_t len =
-		    space == NULL ? strlen(word) : (size_t)(space - word);
-
-		/* "warn" for warning, "dbg" stays an error. */
-		if (want <= len && want >= 3 &&
-		    strncmp(word, value, want) == 0) {
-			*field = i;
-			return 0;
-		}
-		word = space == NULL ? NULL : space + 1;
-	}
-	return complain(p, "option %s=%s: give one of %s", row->name,
-	    value == NULL ? "" : value, row->words);
-}
-
-static int
 set_row(struct parse *p, const struct option_row *row, const char *value)
 {
-	switch (row->type) {
-	case OPTION_FLAG:
-		return set_flag(p, row, value);
-	case OPTION_TEXT:
-	case OPTION_URL:
-		return set_text(p, row, value);
-	case OPTION_WORD:
-		return set_word(p, row, value);
-	case OPTION_SIZE:
-	case OPTION_MS:
-	case OPTION_NUMBER:
-	case OPTION_OCTAL:
-		break;
-	}
-	return set_number(p, row, value);
+	return option_value_set(p->o, row, value, p->message, p->len);
 }
 
 static int
 set_alias(struct parse *p, const struct option_alias *alias, const char *value)
 {
-	struct buf text = BUF_INIT(PATH_MAX);
+	const struct option_row *row = find_row(alias->name);
+	struct buf text = BUF_INIT(TEXT_MAX);
 	int r;
 
-	if (value == NULL)
-		return set_row(p, find_row(alias->name), NULL);
+	if (alias->value != NULL)
+		return set_row(p, row, alias->value);
+	if (value == NULL || value[0] == '\0')
+		return set_row(p, row, value);
 	r = buf_printf(&text, "%s%s", value, alias->suffix);
-	if (r == 0)
-		r = set_row(p, find_row(alias->name), buf_str(&text));
+	r = r == 0 ? set_row(p, row, buf_str(&text))
+		   : complain(p, "option %s is too long", alias->alias);
 	buf_fini(&text);
-	return r == -EINVAL ? r
-	       : r < 0      ? complain(p, "option %s is too long", alias->alias)
-			    : 0;
+	return r;
 }
 
 /* Pass a word on to the kernel. */
 static int
 add_kernel(struct parse *p, const char *name)
 {
-	struct buf text = BUF_INIT(PATH_MAX);
+	struct buf text = BUF_INIT(TEXT_MAX);
 	int r;
 
 	r = buf_printf(&text, "%s%s%s",
@@ -297,25 +157,48 @@ add_kernel(struct parse *p, const char *name)
 	return r < 0 ? complain(p, "too many options") : 0;
 }
 
+static bool
+is_ignored(const char *name, const char *value)
+{
+	struct buf text = BUF_INIT(TEXT_MAX);
+	bool found = false;
+
+	if (buf_printf(&text, "%s%s%s", name, value == NULL ? "" : "=",
+		value == NULL ? "" : value) == 0) {
+		for (size_t i = 0; option_ignored[i] != NULL && !found; i++)
+			found =
+			    fnmatch(option_ignored[i], buf_str(&text), 0) == 0;
+	}
+	buf_fini(&text);
+	return found;
+}
+
+static const struct option_alias *
+find_alias(const char *name)
+{
+	const struct option_alias *a = option_aliases;
+
+	while (a->alias != NULL && strcmp(a->alias, name) != 0)
+		a++;
+	return a->alias == NULL ? NULL : a;
+}
+
 /* One option; ${value} NULL: none was given. */
 static int
 set_option(struct parse *p, const char *name, const char *value)
 {
 	const struct option_row *row = find_row(name);
+	const struct option_alias *alias = find_alias(name);
 
 	if (row != NULL)
 		return set_row(p, row, value);
-	for (const struct option_alias *a = option_aliases; a->alias != NULL;
-	     a++) {
-		if (strcmp(a->alias, name) == 0)
-			return set_alias(p, a, value);
+	if (alias != NULL)
+		return set_alias(p, alias, value);
+	for (size_t i = 0; option_kernel[i] != NULL; i++) {
+		if (value == NULL && strcmp(option_kernel[i], name) == 0)
+			return add_kernel(p, name);
 	}
-	if (is_one_of(option_kernel, name, strlen(name)))
-		return add_kernel(p, name);
-	if (is_one_of(option_ignored, name, strlen(name)) ||
-	    strncmp(name, "x-", 2) == 0 || strncmp(name, "comment", 7) == 0)
-		return 0;
-	return unknown(p, name);
+	return is_ignored(name, value) ? 0 : unknown(p, name);
 }
 
 /* "name=value": split in place. */
@@ -358,38 +241,82 @@ set_list(struct parse *p, const char *list)
 	return r;
 }
 
+/* Whether --name takes the next argument as its value. */
+static bool
+wants_value(const char *name)
+{
+	const struct option_alias *alias = find_alias(name);
+	const struct option_row *row =
+	    find_row(alias == NULL ? name : alias->name);
+
+	return row != NULL && row->type != OPTION_FLAG && row->bare == NULL &&
+	       (alias == NULL || alias->value == NULL);
+}
+
 /* --name=value or --name value; ${*i} goes on over the value. */
 static int
 set_long(struct parse *p, int argc, char **argv, int *i)
 {
-	const char *text = argv[*i] + 2;
-	const struct option_row *row;
-	AUTO_FREE char *copy = strdup(text);
+	AUTO_FREE char *name = strdup(argv[*i] + 2);
 
-	if (copy == NULL)
+	if (name == NULL)
 		return complain(p, "out of memory");
-	if (strcmp(text, "help") == 0) {
+	if (strcmp(name, "help") == 0) {
 		p->o->help = true;
 		return 0;
 	}
-	if (strcmp(text, "version") == 0) {
+	if (strcmp(name, "version") == 0) {
 		p->o->version = true;
 		return 0;
 	}
-	for (char *c = copy; *c != '\0' && *c != '='; c++) {
+	for (char *c = name; *c != '\0' && *c != '='; c++) {
 		if (*c == '-')
 			*c = '_';
 	}
-	row = find_row(copy);
-	if (row != NULL && row->type != OPTION_FLAG && *i + 1 < argc)
-		return set_row(p, row, argv[++*i]);
-	return set_pair(p, copy);
+	if (wants_value(name) && *i + 1 < argc)
+		return set_option(p, name, argv[++*i]);
+	return set_pair(p, name);
+}
+
+/* A letter that takes no argument. */
+static int
+set_letter(struct parse *p, char letter)
+{
+	switch (letter) {
+	case 'd':
+		p->o->debug = true;
+		return 0;
+	case 'f':
+		if (p->is_helper)
+			p->o->fake = true;
+		else
+			p->o->foreground = true;
+		return 0;
+	case 'h':
+		p->o->help = true;
+		return 0;
+	case 'V':
+		p->o->version = true;
+		return 0;
+	case 'r':
+	case 'w':
+		p->o->ro = letter == 'r';
+		return 0;
+	case 'n': /* mount(8): no mtab */
+	case 's': /* mount(8): sloppy */
+	case 'v':
+		return 0;
+	default:
+		return complain(
+		    p, "unknown option -%c: pailfs --help lists them", letter);
+	}
 }
 
 static int
 set_short(struct parse *p, int argc, char **argv, int *i)
 {
 	const char *arg = argv[*i];
+	int r = 0;
 
 	if (arg[1] == 'o') {
 		if (arg[2] != '\0')
@@ -398,34 +325,14 @@ set_short(struct parse *p, int argc, char **argv, int *i)
 			return complain(p, "-o needs a list of options");
 		return set_list(p, argv[++*i]);
 	}
-	for (const char *c = arg + 1; *c != '\0'; c++) {
-		switch (*c) {
-		case 'd':
-			p->o->debug = true;
-			break;
-		case 'f':
-			p->o->foreground = true;
-			break;
-		case 'h':
-			p->o->help = true;
-			break;
-		case 'V':
-			p->o->version = true;
-			break;
-		case 'r':
-			p->o->ro = true;
-			break;
-		case 'n': /* mount(8): no mtab */
-		case 's': /* mount(8): sloppy */
-		case 'v':
-		case 'w':
-			break;
-		default:
-			return complain(p,
-			    "unknown option -%c: pailfs --help lists them", *c);
-		}
+	/* mount(8): namespace and type are known by where and as what we run */
+	if (p->is_helper && (arg[1] == 'N' || arg[1] == 't')) {
+		*i += arg[2] == '\0';
+		return 0;
 	}
-	return 0;
+	for (const char *c = arg + 1; r == 0 && *c != '\0'; c++)
+		r = set_letter(p, *c);
+	return r;
 }
 
 static int
@@ -439,33 +346,61 @@ add_word(struct parse *p, char *word)
 	return 0;
 }
 
+/* Letters that S3 and its kin allow in the name of a bucket. */
+static bool
+is_bucket(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (!isalnum(c) && strchr("-._", c) == NULL)
+			return false;
+	}
+	return len > 0 && name[0] != '.' && name[0] != '-';
+}
+
+/* A path of folders: a component may not be empty, "." or "..". */
+static bool
+is_prefix(const char *prefix)
+{
+	while (*prefix != '\0') {
+		size_t len = strcspn(prefix, "/");
+
+		if (len == 0 || (len == 1 && prefix[0] == '.') ||
+		    (len == 2 && prefix[0] == '.' && prefix[1] == '.'))
+			return false;
+		prefix += len + (prefix[len] == '/');
+	}
+	return true;
+}
+
 /* BUCKET, BUCKET:/PREFIX or s3://BUCKET/PREFIX. */
 static int
 set_bucket(struct parse *p, const char *word)
 {
-	const char *bucket = word, *prefix, *end;
-	struct buf text = BUF_INIT(2048);
+	bool url = strncmp(word, "s3://", 5) == 0;
+	const char *bucket = url ? word + 5 : word;
+	const char *prefix = bucket + strcspn(bucket, url ? "/" : ":");
+	size_t len = (size_t)(prefix - bucket);
+	struct buf text = BUF_INIT(S3_PREFIX_MAX);
 	int r;
 
-	if (strncmp(word, "s3://", 5) == 0) {
-		bucket = word + 5;
-		end = strchrnul(bucket, '/');
-		prefix = end;
-	} else {
-		end = strchrnul(bucket, ':');
-		prefix = end[0] == ':' ? end + 1 : end;
-	}
-	if (end == bucket || memchr(bucket, '/', (size_t)(end - bucket)))
+	if (!is_bucket(bucket, len))
 		return complain(p,
 		    "'%s' names no bucket: give BUCKET, BUCKET:/PREFIX or "
 		    "s3://BUCKET/PREFIX/",
 		    word);
-	while (*prefix == '/')
-		prefix++;
+	prefix += *prefix == ':';
+	prefix += *prefix == '/';
+	if (!is_prefix(prefix))
+		return complain(p,
+		    "prefix '%s' is no path: it has an empty component, "
+		    "\".\" or \"..\"",
+		    prefix);
 	r = buf_add_str(&text, prefix);
 	if (r == 0 && text.len > 0 && text.data[text.len - 1] != '/')
 		r = buf_add_char(&text, '/');
-	p->o->bucket = strndup(bucket, (size_t)(end - bucket));
+	p->o->bucket = strndup(bucket, len);
 	if (r == 0)
 		r = buf_take(&text, &p->o->prefix);
 	buf_fini(&text);
@@ -513,16 +448,32 @@ set_presets(struct parse *p)
 	return r;
 }
 
+/* mount(8) runs mount.TYPE with letters that mean something else. */
+static bool
+is_helper(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strncmp(slash == NULL ? program : slash + 1, "mount.", 6) == 0;
+}
+
 int
 options_parse(
     int argc, char **argv, struct options *ret, char *message, size_t len)
 {
 	struct parse p = { .o = ret, .message = message, .len = len };
-	int r = set_presets(&p);
+	bool words_only = false;
+	int r;
 
 	message[0] = '\0';
+	p.is_helper = argc > 0 && is_helper(argv[0]);
+	r = set_presets(&p);
 	for (int i = 1; r == 0 && i < argc; i++) {
-		if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0')
+		if (!words_only && strcmp(argv[i], "--") == 0)
+			words_only = true;
+		else if (words_only)
+			r = add_word(&p, argv[i]);
+		else if (strncmp(argv[i], "--", 2) == 0)
 			r = set_long(&p, argc, argv, &i);
 		else if (argv[i][0] == '-' && argv[i][1] != '\0')
 			r = set_short(&p, argc, argv, &i);
@@ -560,9 +511,9 @@ options_help(FILE *to)
 	(void)fputs("usage: pailfs BUCKET[:/PREFIX] MOUNTPOINT [-o OPTIONS]\n"
 		    "       pailfs s3://BUCKET/PREFIX/ MOUNTPOINT ...\n\n"
 		    "Mounts an S3 bucket as a directory.  Options are given "
-		    "as -o name=value,name,...\nor as --name=value.  "
-		    "pailfs(1) says more; pailctl(1) unmounts and shows what "
-		    "goes on.\n\n",
+		    "as\n-o name=value,name,... or as --name=value.  "
+		    "pailfs(1) says more;\npailctl(1) shows what a mount "
+		    "does, and unmounts.\n\n",
 	    to);
 	for (const struct option_row *row = option_rows; row->name != NULL;
 	     row++) {
@@ -579,6 +530,12 @@ options_help(FILE *to)
 	(void)fputs(
 	    "\n  -f         stay in the foreground, messages to stderr\n"
 	    "  -d         the same, with all details\n"
-	    "  --help     this\n  --version  which version this is\n",
+	    "  --help     this\n  --version  which version this is\n"
+	    "\nOther names for these:\n",
 	    to);
+	for (const struct option_alias *a = option_aliases; a->alias != NULL;
+	     a++)
+		(void)fprintf(to, "%-25s %s%s%s\n", a->alias, a->name,
+		    a->value == NULL ? "" : "=",
+		    a->value == NULL ? "" : a->value);
 }

@@ -10,16 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "fs/control.h"
+#include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
 
 #define EXIT_USAGE 2
+#define WORDS_MAX  3
 #define ANSWER_MAX (64U << 20)
+
+/* One run of the program. */
+struct call {
+	char *mountpoint;  /* owned, as the kernel shows it */
+	const char *level; /* of log_level, or NULL */
+	bool as_json;
+};
 
 static int
 fail(const char *what, const char *mountpoint, const char *why)
@@ -28,38 +36,32 @@ fail(const char *what, const char *mountpoint, const char *why)
 	return -1;
 }
 
+static int
+find_mount(const char *mountpoint, struct mountinfo *ret)
+{
+	if (mountinfo_find(mountpoint, ret) == 0 && ret->is_pailfs)
+		return 0;
+	return fail("no pailfs is mounted on", mountpoint,
+	    "findmnt -t fuse.pailfs lists those there are");
+}
+
 /* Connect to the daemon of ${mountpoint}: a descriptor, or -1 and said. */
 static int
 connect_to(const char *mountpoint)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct mountinfo info;
-	struct ucred who;
-	socklen_t who_len = sizeof(who);
-	int fd, len;
+	int fd;
 
-	if (mountinfo_find(mountpoint, &info) < 0 || !info.is_pailfs)
-		return fail("no pailfs is mounted on", mountpoint,
-		    "findmnt -t fuse.pailfs lists those there are");
-	len = snprintf(to.sun_path + 1, sizeof(to.sun_path) - 1, CONTROL_NAME,
-	    info.major, info.minor);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail("cannot reach", mountpoint, strerror(errno));
-	if (connect(fd, (const struct sockaddr *)&to,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-			    (size_t)len)) < 0) {
-		(void)close(fd);
-		return fail("no daemon answers for", mountpoint,
-		    "is it dead? mounting again clears it");
-	}
-	/* Anybody may take a name: talk only to root or to ourselves. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) < 0 ||
-	    (who.uid != 0 && who.uid != geteuid() && geteuid() != 0)) {
-		(void)close(fd);
-		return fail("the daemon is not yours on", mountpoint,
+	if (find_mount(mountpoint, &info) < 0)
+		return -1;
+	fd = ctlsock_connect(&info);
+	if (fd == -EACCES)
+		return fail("the mount is not yours on", mountpoint,
 		    "ask its owner, or root");
-	}
+	if (fd < 0)
+		return fail("no daemon answers for", mountpoint,
+		    "it has died (pailctl umount clears it), or had another "
+		    "$XDG_RUNTIME_DIR");
 	return fd;
 }
 
@@ -84,15 +86,29 @@ read_answer(int fd)
 	return value;
 }
 
+/* Send a command and read its answer; NULL: there was none, and that is said,
+ * as is an answer that is an error.  ${level}: its argument, or NULL. */
 static json_t *
-ask(int fd, const char *command)
+ask(int fd, const struct call *call, const char *command)
 {
-	char line[64];
-	int len = snprintf(line, sizeof(line), "{\"cmd\":\"%s\"}\n", command);
+	json_t *request =
+	    json_pack("{s:s, s:s?}", "cmd", command, "level", call->level);
+	char *line = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
+	json_t *answer = NULL;
+	const char *error;
 
-	if (send(fd, line, (size_t)len, MSG_NOSIGNAL) != len)
-		return NULL;
-	return read_answer(fd);
+	json_decref(request);
+	if (line != NULL && send(fd, line, strlen(line), MSG_NOSIGNAL) > 0 &&
+	    send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
+		answer = read_answer(fd);
+	free(line);
+	error = json_string_value(json_object_get(answer, "error"));
+	if (answer != NULL && error == NULL)
+		return answer;
+	(void)fail("no answer from the daemon of", call->mountpoint,
+	    error == NULL ? "it just ended" : error);
+	json_decref(answer);
+	return NULL;
 }
 
 /* "12.3 MiB" */
@@ -184,70 +200,100 @@ print_status(json_t *status)
 	}
 }
 
-static int
-do_status(const char *mountpoint, bool as_json)
+static void
+print_json(json_t *value)
 {
-	AUTO_CLOSE int fd = connect_to(mountpoint);
-	json_t *status;
+	(void)json_dumpf(value, stdout, JSON_INDENT(2));
+	(void)putchar('\n');
+}
 
-	if (fd < 0)
+static int
+do_status(const struct call *call)
+{
+	AUTO_CLOSE int fd = connect_to(call->mountpoint);
+	json_t *status = fd < 0 ? NULL : ask(fd, call, "status");
+
+	if (status == NULL)
 		return EXIT_FAILURE;
-	status = ask(fd, "status");
-	if (!json_is_object(status)) {
-		json_decref(status);
-		(void)fail("no answer from", mountpoint, "it just ended");
-		return EXIT_FAILURE;
-	}
-	if (as_json) {
-		(void)json_dumpf(status, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
-	} else {
+	if (call->as_json)
+		print_json(status);
+	else
 		print_status(status);
-	}
 	json_decref(status);
 	return EXIT_SUCCESS;
 }
 
 static int
-do_odd(const char *mountpoint, bool as_json)
+do_odd(const struct call *call)
 {
-	AUTO_CLOSE int fd = connect_to(mountpoint);
-	json_t *list, *one;
+	AUTO_CLOSE int fd = connect_to(call->mountpoint);
+	json_t *list = fd < 0 ? NULL : ask(fd, call, "odd"), *one;
 	size_t i;
 
-	if (fd < 0)
+	if (list == NULL)
 		return EXIT_FAILURE;
-	list = ask(fd, "odd");
-	if (as_json) {
-		(void)json_dumpf(list, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
-	} else {
-		json_array_foreach(list, i, one)
-		{
-			const char *key =
-			    json_string_value(json_object_get(one, "key"));
+	if (call->as_json)
+		print_json(list);
+	json_array_foreach(list, i, one)
+	{
+		const char *key =
+		    json_string_value(json_object_get(one, "key"));
 
+		if (!call->as_json)
 			(void)printf("%s\t%s\n",
 			    key == NULL ? "(not UTF-8)" : key,
 			    json_string_value(json_object_get(one, "reason")));
-		}
 	}
 	json_decref(list);
 	return EXIT_SUCCESS;
 }
 
+static int
+do_log_level(const struct call *call)
+{
+	AUTO_CLOSE int fd = connect_to(call->mountpoint);
+	json_t *answer = fd < 0 ? NULL : ask(fd, call, "log_level");
+	int status = answer == NULL ? EXIT_FAILURE : EXIT_SUCCESS;
+
+	json_decref(answer);
+	return status;
+}
+
+/* The daemon has died: only the mount is left. */
+static int
+clear(const char *mountpoint)
+{
+	int r = mountinfo_unmount(mountpoint, true);
+
+	(void)fail(r < 0 ? "cannot clear" : "cleared", mountpoint,
+	    r < 0 ? strerror(-r) : "its daemon had died: see its log");
+	return EXIT_FAILURE;
+}
+
 /* Unmount, wait for the daemon's end, pass its status on. */
 static int
-do_umount(const char *mountpoint, bool as_json)
+do_umount(const struct call *call)
 {
-	AUTO_CLOSE int fd = connect_to(mountpoint);
+	const char *mountpoint = call->mountpoint;
+	struct mountinfo info;
+	AUTO_CLOSE int fd = -1;
+	struct statvfs vfs;
 	json_t *answer;
 	int r, status = EXIT_FAILURE;
 
-	(void)as_json;
+	if (find_mount(mountpoint, &info) < 0)
+		return EXIT_FAILURE;
+	fd = ctlsock_connect(&info);
+	if (fd < 0 && statvfs(mountpoint, &vfs) < 0 && errno == ENOTCONN)
+		return clear(mountpoint);
+	if (fd < 0)
+		fd = connect_to(mountpoint); /* says why not */
 	if (fd < 0)
 		return EXIT_FAILURE;
-	json_decref(ask(fd, "wait"));
+	answer = ask(fd, call, "wait");
+	if (answer == NULL)
+		return EXIT_FAILURE;
+	json_decref(answer);
 	r = mountinfo_unmount(mountpoint, false);
 	if (r < 0) {
 		(void)fail("cannot unmount", mountpoint,
@@ -269,12 +315,15 @@ do_umount(const char *mountpoint, bool as_json)
 /* The commands, one table. */
 static const struct {
 	const char *name;
-	int (*run)(const char *mountpoint, bool as_json);
+	int (*run)(const struct call *call);
+	bool has_level;
 	const char *help;
 } commands[] = {
-	{ "status", do_status, "what the mount does, and did" },
-	{ "umount", do_umount, "unmount, and wait until all is done" },
-	{ "odd", do_odd, "keys of the bucket that have no path" },
+	{ "status", do_status, false, "what the mount does, and did" },
+	{ "umount", do_umount, false, "unmount, and wait until all is done" },
+	{ "odd", do_odd, false, "keys of the bucket that have no path" },
+	{ "log_level", do_log_level, true,
+	    "log error, warning, info or debug from now on" },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -282,62 +331,81 @@ static const struct {
 static void
 print_help(FILE *to)
 {
-	(void)fputs("usage: pailctl COMMAND [--json] MOUNTPOINT\n\n", to);
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		(void)fprintf(
-		    to, "  %-10s %s\n", commands[i].name, commands[i].help);
-	(void)fputs("\n  --json     for programs\n", to);
-	(void)fputs("  --help, --version\n", to);
+	(void)fputs("usage: pailctl COMMAND MOUNTPOINT [--json]\n\n", to);
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		char left[40];
+
+		(void)snprintf(left, sizeof(left), "%s MOUNTPOINT%s",
+		    commands[i].name, commands[i].has_level ? " LEVEL" : "");
+		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
+	}
+	(void)fputs("\n  --json     what status and odd say, for programs\n"
+		    "  --help     this\n"
+		    "  --version  which version this is\n",
+	    to);
 }
 
-/* The absolute path of ${word}. */
-static void
-find_path(const char *word, char path[PATH_MAX])
+static int
+usage(const char *what, const char *word)
 {
-	char here[PATH_MAX / 2];
+	(void)fprintf(
+	    stderr, "pailctl: %s%s: pailctl --help says more\n", what, word);
+	return EXIT_USAGE;
+}
 
-	/* A dead mount does not answer realpath(): take the words. */
-	if (realpath(word, path) != NULL)
-		return;
-	if (word[0] == '/' || getcwd(here, sizeof(here)) == NULL)
-		(void)snprintf(path, PATH_MAX, "%s", word);
-	else
-		(void)snprintf(path, PATH_MAX, "%s/%.2000s", here, word);
+static int
+run(struct call *call, char *const words[], int count)
+{
+	size_t i = 0;
+	int r;
+
+	while (i < COMMAND_COUNT && strcmp(commands[i].name, words[0]) != 0)
+		i++;
+	if (i == COMMAND_COUNT)
+		return usage("unknown command ", words[0]);
+	if (count < (commands[i].has_level ? 3 : 2))
+		return usage("too few arguments for ", words[0]);
+	if (count > (commands[i].has_level ? 3 : 2))
+		return usage("too many arguments for ", words[0]);
+	call->level = commands[i].has_level ? words[2] : NULL;
+	r = mountinfo_canonical(words[1], &call->mountpoint);
+	if (r < 0) {
+		(void)fail("no mount point", words[1], strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = commands[i].run(call);
+	free(call->mountpoint);
+	return r;
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *command = NULL, *word = NULL;
-	char mountpoint[PATH_MAX];
-	bool as_json = false;
+	struct call call = { .mountpoint = NULL };
+	char *words[WORDS_MAX];
+	int count = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
-			as_json = true;
-		} else if (strcmp(argv[i], "--help") == 0) {
+			call.as_json = true;
+		} else if (strcmp(argv[i], "--help") == 0 ||
+			   strcmp(argv[i], "-h") == 0) {
 			print_help(stdout);
 			return EXIT_SUCCESS;
 		} else if (strcmp(argv[i], "--version") == 0) {
 			(void)printf("pailctl %s\n", PAILFS_VERSION);
 			return EXIT_SUCCESS;
-		} else if (command == NULL) {
-			command = argv[i];
+		} else if (argv[i][0] == '-') {
+			return usage("unknown option ", argv[i]);
+		} else if (count == WORDS_MAX) {
+			return usage("too many arguments: ", argv[i]);
 		} else {
-			word = argv[i];
+			words[count++] = argv[i];
 		}
 	}
-	if (command == NULL || word == NULL) {
+	if (count == 0) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	find_path(word, mountpoint);
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (strcmp(commands[i].name, command) == 0)
-			return commands[i].run(mountpoint, as_json);
-	}
-	(void)fprintf(stderr,
-	    "pailctl: unknown command '%s': pailctl --help lists them\n",
-	    command);
-	return EXIT_USAGE;
+	return run(&call, words, count);
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "fs/ending.h"
 #include "fs/mountinfo.h"
-#include "fs/op.h"
+#include "fs/ops.h"
 #include "fs/session.h"
 #include "fs/settings.h"
 #include "s3/base/buf.h"
@@ -22,31 +24,60 @@
 /* Threads that stay when there is nothing to do. */
 #define IDLE_THREADS 16
 
-/* Readers that wait for S3 must not keep others from reading ahead. */
-#define BACKGROUND 4096
+/*
+ * Readers that wait for S3 must not keep others from reading: the kernel reads
+ * into its cache by background requests only, about two for each reader.
+ */
+#define BACKGROUND_MAX UINT16_MAX
 
-/* The kernel's own read-ahead: one request each (mechanics: 1 MiB is best). */
+/*
+ * The kernel's own read-ahead, and the largest request.  libfuse derives the
+ * limit for reads from the one for writes, so that they are the same.
+ */
 #define READ_AHEAD_KIB 1024
-#define WRITE_MAX      (256U << 10)
+#define REQUEST_MAX    (1U << 20)
+
+/* What the kernel tells of a name that does not exist, it asks again after. */
+#define NEGATIVE_S_MAX 1.0
+
+/* libfuse before 3.17 has one word of flags; since, that word only adds. */
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
+static void
+fuse_set_feature_flag(struct fuse_conn_info *conn, uint64_t flag)
+{
+	conn->want |= conn->capable & (unsigned)flag;
+}
+
+static void
+fuse_unset_feature_flag(struct fuse_conn_info *conn, uint64_t flag)
+{
+	conn->want &= ~(unsigned)flag;
+}
+#endif
 
 static void
 op_init(void *arg, struct fuse_conn_info *conn)
 {
-	static const unsigned wanted[] = { FUSE_CAP_ASYNC_READ,
+	static const uint64_t wanted[] = { FUSE_CAP_ASYNC_READ,
 		FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_ATOMIC_O_TRUNC,
 		FUSE_CAP_READDIRPLUS, FUSE_CAP_CACHE_SYMLINKS,
 		FUSE_CAP_EXPLICIT_INVAL_DATA };
+	static const uint64_t unwanted[] = { FUSE_CAP_READDIRPLUS_AUTO,
+		FUSE_CAP_WRITEBACK_CACHE, FUSE_CAP_SPLICE_READ,
+		FUSE_CAP_SPLICE_WRITE, FUSE_CAP_SPLICE_MOVE,
+		FUSE_CAP_AUTO_INVAL_DATA };
+	const struct session *s = arg;
+	uint64_t background = 2 * s->options->threads;
 
-	(void)arg;
-	conn->want &=
-	    ~(unsigned)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_WRITEBACK_CACHE |
-			FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-			FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA);
+	if (background > BACKGROUND_MAX)
+		background = BACKGROUND_MAX;
+	for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++)
+		fuse_unset_feature_flag(conn, unwanted[i]);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		conn->want |= conn->capable & wanted[i];
-	conn->max_background = BACKGROUND;
-	conn->congestion_threshold = BACKGROUND;
-	conn->max_write = WRITE_MAX;
+		(void)fuse_set_feature_flag(conn, wanted[i]);
+	conn->max_background = (unsigned)background;
+	conn->congestion_threshold = (unsigned)background;
+	conn->max_write = REQUEST_MAX;
 	conn->max_readahead = READ_AHEAD_KIB << 10;
 	conn->time_gran = 1;
 }
@@ -94,7 +125,6 @@ kernel_options(const struct options *o, struct buf *ret)
 	const char *user = o->fuse_options;
 	int r;
 
-	/* Writing has no code yet that could keep its promises. */
 	r = buf_add_str(ret, "default_permissions,subtype=pailfs,fsname=");
 	for (const char *c = o->bucket; r == 0 && *c != '\0'; c++)
 		r = buf_add_char(ret, *c == ',' ? '_' : *c);
@@ -105,6 +135,23 @@ kernel_options(const struct options *o, struct buf *ret)
 	if (r == 0 && user != NULL)
 		r = buf_printf(ret, ",%s", user);
 	return r;
+}
+
+static void log_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+/* What libfuse has to say goes where our own messages go. */
+static void
+log_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char line[512];
+
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	log_message(level <= FUSE_LOG_ERR       ? LOG_LEVEL_ERROR
+		    : level <= FUSE_LOG_WARNING ? LOG_LEVEL_WARN
+						: LOG_LEVEL_DEBUG,
+	    "%s", line);
 }
 
 static struct fuse_session *
@@ -157,7 +204,11 @@ session_new(const struct options *options, struct cache *cache,
 	s->options = options;
 	s->cache = cache;
 	s->negative_ttl_s = (double)options->negative_ttl / 1000;
+	if (s->negative_ttl_s > NEGATIVE_S_MAX)
+		s->negative_ttl_s = NEGATIVE_S_MAX;
 	inodes_init(&s->inodes);
+	running_init(&s->running);
+	fuse_set_log_func(log_fuse);
 	handles_init(&s->handles);
 	s->fuse = new_fuse(s);
 	if (s->fuse == NULL) {
@@ -187,23 +238,25 @@ session_new(const struct options *options, struct cache *cache,
 }
 
 int
-session_loop(struct session *s)
+session_loop(struct session *s, void (*ending)(void *arg), void *arg)
 {
-	struct fuse_loop_config *config;
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	struct ending e = { .tell = ending, .arg = arg };
 	int r;
 
-	if (fuse_set_signal_handlers(s->fuse) != 0)
-		return -EINVAL;
-	config = fuse_loop_cfg_create();
 	if (config == NULL)
 		return -ENOMEM;
+	r = ending_start(&e, s->fuse, &s->running);
+	if (r < 0) {
+		fuse_loop_cfg_destroy(config);
+		return r;
+	}
 	fuse_loop_cfg_set_max_threads(config, (unsigned)s->options->threads);
 	fuse_loop_cfg_set_idle_threads(config, IDLE_THREADS);
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	r = fuse_session_loop_mt(s->fuse, config);
+	ending_stop(&e);
 	fuse_loop_cfg_destroy(config);
-	fuse_remove_signal_handlers(s->fuse);
-	/* More than 0 is the signal that ended it: as it should. */
 	return r < 0 ? r : 0;
 }
 
@@ -216,6 +269,7 @@ session_free(struct session *s)
 		fuse_session_unmount(s->fuse);
 		fuse_session_destroy(s->fuse);
 	}
+	running_fini(&s->running);
 	handles_fini(&s->handles);
 	inodes_fini(&s->inodes);
 	free(s);

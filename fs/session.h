@@ -11,9 +11,9 @@
 #include "cache/cache.h"
 #include "fs/handle.h"
 #include "fs/inode.h"
+#include "fs/running.h"
 
 /* Opaque types. */
-struct notify;
 struct options;
 
 struct session {
@@ -23,6 +23,7 @@ struct session {
 	struct inodes inodes;
 	struct handles handles;
 	double negative_ttl_s; /* [I] */
+	struct running running;
 };
 
 /**
@@ -34,8 +35,15 @@ struct session {
 int session_new(const struct options *options, struct cache *cache,
     struct session **ret, char *message, size_t len);
 
-/* Serve until unmounted or told to end by a signal: 0 or -errno. */
-int session_loop(struct session *s);
+/**
+ * session_loop(s, ending, arg):
+ * Serve until unmounted, or told to end by SIGINT, SIGTERM or SIGQUIT (which
+ * are blocked in all threads).  Then nothing waits for S3 any more, and
+ * ${ending} is called, while the kernel is still answered: what sends to the
+ * kernel must stop there.
+ * Returns: 0 or -errno.
+ */
+int session_loop(struct session *s, void (*ending)(void *arg), void *arg);
 
 /* Unmount, if still mounted, and free.  NULL is fine. */
 void session_free(struct session *s);

@@ -34,9 +34,9 @@ struct options {
 	uint64_t umask;
 	uint64_t file_mode;
 	uint64_t dir_mode;
-	uint64_t attrs;     /* 0 posix, 1 list */
-	uint64_t log_level; /* enum log_level */
-	bool path_style;
+	uint64_t path_style; /* 0 as the endpoint wants it, 1 no, 2 yes */
+	uint64_t attrs;      /* 0 posix, 1 list */
+	uint64_t log_level;  /* enum log_level */
 	bool no_sign;
 	bool ro;
 	bool allow_other;
@@ -44,6 +44,7 @@ struct options {
 	bool sign_payload;
 	bool foreground; /* -f */
 	bool debug;      /* -d */
+	bool fake;       /* -f of mount(8): all but the mount */
 	bool help;       /* --help: nothing else is set */
 	bool version;    /* --version: likewise */
 };

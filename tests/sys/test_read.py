@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib import env
+from lib.command import mount_at
 from lib.data import BLOCK, MIB, PART, digest, noise, put_behind
 
 SIZES = [0, 1, 4095, 4096, 4097, BLOCK - 1, BLOCK, BLOCK + 1,
@@ -193,7 +194,7 @@ def test_cached_bytes_survive_the_death_of_the_daemon(proxy, proxy_s3, bucket,
     m = mount(bucket, proxy=proxy)
     assert (m.path / "f").read_bytes() == body
     m.kill9()
-    m.remount()
+    mount_at(m)
     assert (m.path / "f").read_bytes() == body
 
 

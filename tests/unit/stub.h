@@ -13,8 +13,8 @@
 #ifndef TESTS_UNIT_STUB_H
 #define TESTS_UNIT_STUB_H
 
-#include <fcntl.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,6 +25,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/unit/unit.h"
 
 #define STUB_COUNT   64
 #define STUB_REQUEST 4096

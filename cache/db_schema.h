@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * schema.sql.h - the tables of meta.db.  DB_SCHEMA in db.h is their version.
+ * db_schema.h - the tables of meta.db.  DB_SCHEMA in db.h is their version.
  *
  * entry   the tree: a row an entry; see struct row for the columns.  Of one
  *         name there may be several: what is being deleted, and what took its
@@ -14,8 +14,8 @@
  * odd     keys that have no path
  * setting name and value: next_number, identity, clean, probed conditions
  */
-#ifndef CACHE_SCHEMA_SQL_H
-#define CACHE_SCHEMA_SQL_H
+#ifndef CACHE_DB_SCHEMA_H
+#define CACHE_DB_SCHEMA_H
 
 #define SCHEMA_SQL                                                             \
 	"CREATE TABLE setting ("                                               \
@@ -30,7 +30,7 @@
 	" attrs INTEGER NOT NULL, mode INTEGER, uid INTEGER,"                  \
 	" gid INTEGER, rdev INTEGER, atime_ns INTEGER,"                        \
 	" mtime_ns INTEGER, ctime_ns INTEGER, content_type TEXT,"              \
-	" token TEXT, target BLOB, meta BLOB, is_marked INTEGER,"              \
+	" token TEXT, target BLOB, meta BLOB, marker INTEGER,"                 \
 	" seen_ms INTEGER NOT NULL, changed_ms INTEGER,"                       \
 	" listed_ms INTEGER, base_key BLOB);"                                  \
 	"CREATE INDEX entry_name ON entry (parent, name, name_state);"         \
@@ -59,6 +59,8 @@
 	" off INTEGER NOT NULL, len INTEGER NOT NULL, etag TEXT,"              \
 	" crc32c INTEGER, PRIMARY KEY (intent, number)) WITHOUT ROWID;"        \
 	"CREATE TABLE odd ("                                                   \
-	" key BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;"
+	" key BLOB PRIMARY KEY, reason TEXT NOT NULL,"                         \
+	" dir INTEGER NOT NULL, seen_ms INTEGER NOT NULL) WITHOUT ROWID;"      \
+	"CREATE INDEX odd_dir ON odd (dir, seen_ms);"
 
 #endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_db_file.c - facts of chunk files, and files that are no database.
+ *
+ * Role:    unit test of cache/db_chunk.c, and of db_open() in cache/db.c.
+ */
+#include "tests/unit/db_file.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+static void
+test_chunks(void **state)
+{
+	struct db_chunk chunk = { .node = 5, .bytes = 100, .used_ms = 30 };
+	struct db_chunk got = { 0 }, oldest[3];
+	char present[] = { 0, 1, 2 };
+	unsigned count = 0;
+	uint64_t bytes = 0;
+
+	(void)state;
+	assert_int_equal(db_chunk_get(db, 5, &got), -ENOENT);
+	chunk.present = present;
+	chunk.present_len = 3;
+	assert_int_equal(db_chunk_put(db, &chunk), 0);
+	reopen();
+	assert_int_equal(db_chunk_get(db, 5, &got), 0);
+	assert_int_equal(got.bytes, 100);
+	assert_int_equal(got.used_ms, 30);
+	assert_int_equal(got.present_len, 3);
+	assert_memory_equal(got.present, present, 3);
+	db_chunk_fini(&got);
+	/* An empty set is no bytes, and not an error. */
+	assert_int_equal(
+	    db_chunk_put(db, &(struct db_chunk){ .node = 6, .used_ms = 1 }), 0);
+	assert_int_equal(db_chunk_get(db, 6, &got), 0);
+	assert_int_equal(got.present_len, 0);
+	db_chunk_fini(&got);
+	chunk.node = 7;
+	chunk.used_ms = 20;
+	chunk.bytes = 11;
+	assert_int_equal(db_chunk_put(db, &chunk), 0);
+	assert_int_equal(db_chunks_bytes(db, &bytes), 0);
+	assert_int_equal(bytes, 111);
+	assert_int_equal(db_chunks_oldest(db, 0, 1, oldest, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(oldest[0].node, 7);
+	assert_int_equal(oldest[0].bytes, 11);
+	assert_int_equal(db_chunks_oldest(db, 1, 3, oldest, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(oldest[0].node, 5);
+}
+
+static void
+test_crcs(void **state)
+{
+	uint32_t crc[DB_CRC_PAGE] = { 1, 0, 0xffffffffu }, got[DB_CRC_PAGE];
+	struct db_chunk chunk = { .node = 5 };
+
+	(void)state;
+	assert_int_equal(db_chunk_put(db, &chunk), 0);
+	assert_int_equal(db_crc_get(db, 5, 0, got), -ENOENT);
+	assert_int_equal(db_crc_put(db, 5, 0, crc), 0);
+	crc[7] = 9;
+	assert_int_equal(db_crc_put(db, 5, 3, crc), 0);
+	reopen();
+	assert_int_equal(db_crc_get(db, 5, 0, got), 0);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(got[2], 0xffffffffu);
+	assert_int_equal(got[7], 0);
+	assert_int_equal(db_crc_get(db, 5, 3, got), 0);
+	assert_memory_equal(got, crc, sizeof(crc));
+	assert_int_equal(db_crc_get(db, 6, 0, got), -ENOENT);
+	assert_int_equal(db_chunk_delete(db, 5), 0);
+	assert_int_equal(db_crc_get(db, 5, 3, got), -ENOENT);
+}
+
+static bool
+take_odd(void *arg, const char *key, const char *reason)
+{
+	int *count = arg;
+
+	assert_string_equal(key, *count == 0 ? "a//b" : "\xff//");
+	assert_string_equal(reason, *count == 0 ? "why" : "other");
+	(*count)++;
+	return true;
+}
+
+static bool
+put_odd(const char *key, const char *reason, uint64_t dir, int64_t seen_ms)
+{
+	bool is_new;
+
+	assert_int_equal(db_odd_put(db, key, reason, dir, seen_ms, &is_new), 0);
+	return is_new;
+}
+
+static uint64_t
+odd_count(void)
+{
+	uint64_t n = 0;
+
+	assert_int_equal(db_odd_count(db, &n), 0);
+	return n;
+}
+
+static void
+test_odd(void **state)
+{
+	int count = 0;
+
+	(void)state;
+	assert_true(put_odd("\xff//", "other", 1, 10));
+	assert_true(put_odd("a//b", "why", 1, 10));
+	assert_false(put_odd("a//b", "why", 1, 20));
+	assert_int_equal(odd_count(), 2);
+	assert_int_equal(db_odd_each(db, take_odd, &count), 0);
+	assert_int_equal(count, 2);
+	reopen();
+	assert_int_equal(odd_count(), 2);
+}
+
+/* Only those of the directory that were not seen since then. */
+static void
+test_odd_forget(void **state)
+{
+	(void)state;
+	(void)put_odd("old//", "why", 1, 10);
+	(void)put_odd("new//", "why", 1, 10);
+	(void)put_odd("new//", "why", 1, 20);
+	(void)put_odd("else//", "why", 2, 10);
+	assert_int_equal(db_odd_forget(db, 1, 20), 0);
+	assert_int_equal(odd_count(), 2);
+	assert_true(put_odd("old//", "why", 1, 30)); /* new again */
+	assert_false(put_odd("new//", "why", 1, 30));
+	assert_int_equal(db_odd_forget(db, 1, INT64_MAX), 0);
+	assert_int_equal(odd_count(), 1);
+}
+
+/* Do ${sql} behind the program's back. */
+static void
+tamper(const char *sql)
+{
+	sqlite3 *raw;
+
+	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+}
+
+static void
+test_newer_schema(void **state)
+{
+	struct db *other = NULL;
+	bool cold;
+
+	(void)state;
+	put_plain(10, 1, "a");
+	db_close(db);
+	db = NULL;
+	tamper("PRAGMA user_version=99");
+	assert_int_equal(db_open(path, &other, &cold), -EPROTO);
+	assert_null(other);
+	/* And it was left alone. */
+	tamper("PRAGMA user_version=1");
+	open_db();
+	put_plain(11, 1, "b");
+	assert_int_equal(DB_SCHEMA, 1);
+}
+
+static void
+write_file(const void *data, size_t len, long at)
+{
+	FILE *f = fopen(path, at < 0 ? "w" : "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, at < 0 ? 0 : at, SEEK_SET), 0);
+	assert_int_equal(fwrite(data, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+test_garbage(void **state)
+{
+	char garbage[9000];
+	struct db *other = NULL;
+	bool cold;
+
+	(void)state;
+	db_close(db);
+	db = NULL;
+	memset(garbage, 'x', sizeof(garbage));
+	write_file(garbage, sizeof(garbage), -1);
+	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
+	assert_null(other);
+}
+
+/* Databases of somebody else's. */
+static void
+test_foreign(void **state)
+{
+	struct db *other = NULL;
+	bool cold;
+
+	(void)state;
+	db_close(db);
+	db = NULL;
+	/* Without our tables. */
+	assert_int_equal(unlink(path), 0);
+	tamper("CREATE TABLE t (x); PRAGMA user_version=1");
+	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
+	/* And one of a version that never was. */
+	assert_int_equal(unlink(path), 0);
+	tamper("CREATE TABLE entry (x); PRAGMA user_version=-3");
+	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
+	assert_null(other);
+}
+
+/* Its header is good, the pages behind it are not. */
+static void
+test_damaged(void **state)
+{
+	char garbage[4096];
+	struct row got = { 0 };
+	struct db *other = NULL;
+	struct stat st;
+	bool cold;
+	int r;
+
+	(void)state;
+	for (uint64_t i = 10; i < 400; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "n%u", (unsigned)i);
+		put_plain(i, 1, name);
+	}
+	db_close(db);
+	db = NULL;
+	assert_int_equal(stat(path, &st), 0);
+	memset(garbage, 0xa5, sizeof(garbage));
+	for (long at = 4096; at < st.st_size; at += 4096)
+		write_file(garbage, sizeof(garbage), at);
+	r = db_open(path, &other, &cold);
+	if (r == 0)
+		r = db_row_by_id(other, 200, &got);
+	db_close(other);
+	assert_int_equal(r, -EBADMSG);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_chunks),
+		T(test_crcs),
+		T(test_odd),
+		T(test_odd_forget),
+		T(test_newer_schema),
+		T(test_garbage),
+		T(test_foreign),
+		T(test_damaged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

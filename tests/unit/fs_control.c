@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs_control.c - the control socket: what is asked, what is answered.
+ *
+ * It needs a mount of ours to name the socket after: /proc will do for root.
+ */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fs/control.h"
+#include "fs/ctlsock.h"
+#include "fs/mountinfo.h"
+
+#define MOUNT "/proc"
+
+struct fixture {
+	struct control *control;
+	struct mountinfo info;
+	int calls;
+};
+
+static json_t *
+give_status(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->calls++;
+	return json_pack("{s:s}", "state", "mounted");
+}
+
+static json_t *
+give_odd(void *arg)
+{
+	(void)arg;
+	return json_pack("[{s:s, s:s}]", "key", "a//b", "reason", "why");
+}
+
+static int
+set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct control_hooks hooks = {
+		.arg = f, .status = give_status, .odd = give_odd
+	};
+	struct control_log log = { .level = LOG_LEVEL_ERROR };
+	sigset_t set;
+
+	assert_non_null(f);
+	*state = f;
+	if (geteuid() != 0)
+		return 0; /* the tests skip */
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGUSR2);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	assert_int_equal(mountinfo_find(MOUNT, &f->info), 0);
+	return control_start(MOUNT, &log, &hooks, &f->control);
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	control_stop(f->control);
+	control_free(f->control, 0);
+	free(f);
+	log_set_level(LOG_LEVEL_WARN);
+	return 0;
+}
+
+static int
+connect_or_skip(struct fixture *f)
+{
+	int fd;
+
+	if (f->control == NULL)
+		skip();
+	fd = ctlsock_connect(&f->info);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* One line, without its end; "": the other side closed. */
+static const char *
+read_line(int fd)
+{
+	static char line[4096];
+	size_t n = 0;
+
+	while (n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1 &&
+	       line[n] != '\n')
+		n++;
+	line[n] = '\0';
+	return line;
+}
+
+static const char *
+ask(int fd, const char *text)
+{
+	assert_int_equal(
+	    send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	return read_line(fd);
+}
+
+static void
+test_commands(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(
+	    ask(fd, "{\"cmd\":\"status\"}\n"), "{\"state\":\"mounted\"}");
+	assert_int_equal(f->calls, 1);
+	assert_string_equal(ask(fd, "{ \"cmd\": \"odd\" }\n"),
+	    "[{\"key\":\"a//b\",\"reason\":\"why\"}]");
+	(void)close(fd);
+}
+
+static void
+test_log_level(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(
+	    ask(fd, "{\"cmd\":\"log_level\",\"level\":\"info\"}\n"),
+	    "{\"level\":\"info\"}");
+	assert_true(log_is_enabled(LOG_LEVEL_INFO));
+	assert_false(log_is_enabled(LOG_LEVEL_DEBUG));
+	assert_non_null(
+	    strstr(ask(fd, "{\"cmd\":\"log_level\",\"level\":\"x\"}\n"),
+		"error, warning, info or debug"));
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"log_level\"}\n"), "error"));
+	(void)close(fd);
+}
+
+/* SIGUSR2: debug messages on, and off again to what was set. */
+static void
+test_signal(void **state)
+{
+	const struct timespec pause = { 0, 10000000 };
+	struct fixture *f = *state;
+
+	if (f->control == NULL)
+		skip();
+	for (int on = 1; on >= 0; on--) {
+		assert_int_equal(kill(getpid(), SIGUSR2), 0);
+		for (int i = 0; i < 500; i++) {
+			if (log_is_enabled(LOG_LEVEL_DEBUG) == on)
+				break;
+			(void)nanosleep(&pause, NULL);
+		}
+		assert_int_equal(log_is_enabled(LOG_LEVEL_DEBUG), on);
+	}
+	assert_false(log_is_enabled(LOG_LEVEL_WARN));
+}
+
+/* None of it ends the daemon; the next question is answered. */
+static void
+test_nonsense(void **state)
+{
+	static const char *const lines[] = { "\n", "{}\n", "status\n", "[1]\n",
+		"{\"cmd\":7}\n", "{\"cmd\":\"no such\"}\n", "{\"cmd\":\n",
+		"\xff\xfe\n", "{\"cmd\":\"status\",\"cmd\":\"x\"}\n" };
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_non_null(strstr(ask(fd, lines[i]), "\"error\""));
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"status\"}\n"), "mounted"));
+	(void)close(fd);
+}
+
+static void
+test_endless_line(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+	char text[8192];
+
+	memset(text, ' ', sizeof(text));
+	(void)send(fd, text, sizeof(text), MSG_NOSIGNAL); /* may be cut */
+	assert_string_equal(read_line(fd), "");
+	(void)close(fd);
+	fd = connect_or_skip(f);
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"status\"}\n"), "mounted"));
+	(void)close(fd);
+}
+
+static void
+test_pieces(void **state)
+{
+	struct fixture *f = *state;
+	const struct timespec pause = { 0, 20000000 };
+	int fd = connect_or_skip(f);
+
+	assert_int_equal(send(fd, "{\"cmd\":", 7, MSG_NOSIGNAL), 7);
+	(void)nanosleep(&pause, NULL);
+	assert_non_null(strstr(ask(fd, "\"status\"}\n"), "mounted"));
+	(void)close(fd);
+}
+
+/* Who waits for the end is told how it was. */
+static void
+test_wait(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(
+	    ask(fd, "{\"cmd\":\"wait\"}\n"), "{\"waiting\":true}");
+	control_stop(f->control);
+	control_free(f->control, 3);
+	f->control = NULL;
+	assert_string_equal(read_line(fd), "{\"status\":3}");
+	assert_string_equal(read_line(fd), "");
+	(void)close(fd);
+	assert_int_equal(ctlsock_connect(&f->info), -ECONNREFUSED);
+}
+
+/* Nobody but its user may even reach it; one left behind is no hindrance. */
+static void
+test_the_socket(void **state)
+{
+	struct fixture *f = *state;
+	char path[CTLSOCK_PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (f->control == NULL)
+		skip();
+	fd = ctlsock_listen(&f->info, path);
+	assert_true(fd >= 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0600);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	(void)close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_commands),
+		TEST(test_log_level),
+		TEST(test_signal),
+		TEST(test_nonsense),
+		TEST(test_endless_line),
+		TEST(test_pieces),
+		TEST(test_wait),
+		TEST(test_the_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
