@@ -6,18 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/attrs.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
+#include "cache/fill.h"
 #include "cache/observe.h"
 #include "cache/state.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
-
-/* S3 shows whole seconds: within two, a change may hide (DESIGN 4). */
-#define SAME_TIME_NS INT64_C(2000000000)
 
 int
 observe_begin(struct cache *c, struct observe *o)
@@ -118,137 +115,6 @@ is_late(struct observe *o, uint64_t dir, int64_t sent_ms)
 	       row.kind != ROW_DIR || row.listed_ms > sent_ms;
 }
 
-static int
-replace_text(char **field, const char *text)
-{
-	char *copy = NULL;
-
-	if (text == NULL && *field == NULL)
-		return 0;
-	if (text != NULL) {
-		if (*field != NULL && strcmp(*field, text) == 0)
-			return 0;
-		copy = strdup(text);
-		if (copy == NULL)
-			return -ENOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* Forget what headers said. */
-static void
-clear_attrs(struct row *row)
-{
-	row->attrs = ROW_ATTRS_NONE;
-	row->mode = 0;
-	row->uid = UINT32_MAX;
-	row->gid = UINT32_MAX;
-	row->rdev = 0;
-	row->atime_ns = 0;
-	row->mtime_ns = 0;
-	row->ctime_ns = 0;
-	free(row->content_type);
-	free(row->token);
-	free(row->target);
-	free(row->meta);
-	row->content_type = NULL;
-	row->token = NULL;
-	row->target = NULL;
-	row->meta = NULL;
-	row->meta_len = 0;
-}
-
-/* The kind that size and type of the metadata make of an object. */
-static enum row_kind
-kind_of_mode(const struct attrs *a, const struct s3_object *head)
-{
-	if (a->is_directory && head->size == 0)
-		return ROW_DIR;
-	if (a->symlink != NULL)
-		return ROW_SYMLINK;
-	if (head->size > VIEW_SMALL || !a->has_mode)
-		return ROW_FILE;
-	switch (a->mode & S_IFMT) {
-	case S_IFLNK:
-		return ROW_SYMLINK;
-	case S_IFIFO:
-	case S_IFSOCK:
-	case S_IFCHR:
-	case S_IFBLK:
-		return ROW_SPECIAL;
-	default:
-		return ROW_FILE;
-	}
-}
-
-/* Note ${a}, read from ${head}. */
-static int
-set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
-{
-	struct buf meta = BUF_INIT(64 << 10);
-	int r = 0;
-
-	clear_attrs(row);
-	row->mode = a->has_mode ? a->mode : 0;
-	row->uid = a->has_uid ? a->uid : UINT32_MAX;
-	row->gid = a->has_gid ? a->gid : UINT32_MAX;
-	row->rdev = a->has_rdev ? a->rdev : 0;
-	row->atime_ns = a->has_atime ? a->atime_ns : 0;
-	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
-	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
-	r = replace_text(&row->content_type, head->content_type);
-	if (r == 0)
-		r = replace_text(&row->token, a->token);
-	if (r == 0)
-		r = replace_text(&row->target, a->symlink);
-	if (r == 0 && (a->xattr_count > 0 || a->other_count > 0)) {
-		r = attrs_pack(a, &meta);
-		row->meta_len = meta.len;
-		if (r == 0) {
-			char *data = NULL;
-			r = buf_take(&meta, &data);
-			row->meta = data;
-		}
-	}
-	buf_fini(&meta);
-	return r;
-}
-
-/* Headers of an object, or of a directory's marker. */
-static int
-take_headers(struct cache *c, struct row *row, const struct s3_object *head,
-    int64_t sent_wall_ns)
-{
-	struct attrs a;
-	int r;
-
-	attrs_init(&a);
-	r = attrs_read(head->meta, head->meta_count, head->content_type, &a);
-	if (r == 0)
-		r = set_attrs(row, &a, head);
-	if (r == 0 && row->kind != ROW_DIR)
-		row->kind = c->config.attrs == CACHE_ATTRS_LIST
-				? ROW_FILE
-				: kind_of_mode(&a, head);
-	attrs_fini(&a);
-	if (r == 0)
-		r = replace_text(&row->version_id, head->version_id);
-	if (r < 0)
-		return r;
-	row->attrs = sent_wall_ns - head->modified_ns < SAME_TIME_NS
-			 ? ROW_ATTRS_FRESH
-			 : ROW_ATTRS_KNOWN;
-	return 0;
-}
-
 /* A row for a name that had none. */
 static int
 new_row(struct observe *o, uint64_t dir, const char *name, struct row *row)
@@ -280,63 +146,17 @@ new_version(struct observe *o, struct row *row)
 	r = add_change(o, row->parent, row->name, row->node);
 	if (r == 0)
 		r = db_number(o->cache->db, &row->node);
-	clear_attrs(row);
+	fill_clear(row);
 	return r;
-}
-
-/* Some servers have objects without one, and send it empty or not at all. */
-static const char *
-etag_of(const struct observation *seen)
-{
-	return seen->etag != NULL && seen->etag[0] != '\0' ? seen->etag : NULL;
-}
-
-/* Whether ${seen} is of the same bytes as the row. */
-static bool
-is_same_version(const struct row *row, const struct observation *seen)
-{
-	return row->size == seen->size && same_text(row->etag, etag_of(seen)) &&
-	       (row->etag != NULL || row->modified_ns == seen->modified_ns);
-}
-
-static enum row_kind
-kind_of_line(const struct cache *c, const struct observation *seen)
-{
-	return c->config.attrs == CACHE_ATTRS_LIST || seen->size > VIEW_SMALL
-		   ? ROW_FILE
-		   : ROW_UNKNOWN;
 }
 
 /* Take over what the observation says, into a row that is open to it. */
 static int
 take_object(struct observe *o, struct row *row, const struct observation *seen)
 {
-	int r = 0;
+	int r = fill_object(o->cache, row, seen);
 
-	if (row->modified_ns != seen->modified_ns &&
-	    row->attrs != ROW_ATTRS_NONE) {
-		clear_attrs(row); /* a metadata copy keeps the ETag */
-		if (row->kind != ROW_DIR)
-			row->kind = kind_of_line(o->cache, seen);
-	}
-	row->size = seen->size;
-	row->modified_ns = seen->modified_ns;
-	row->seen_ms = seen->sent_ms;
-	r = replace_text(&row->etag, etag_of(seen));
-	if (r == 0)
-		r = replace_text(&row->storage_class, seen->storage_class);
-	if (r == 0 && seen->head != NULL)
-		r = take_headers(o->cache, row, seen->head, seen->sent_wall_ns);
 	return r == 0 ? db_row_put(o->cache->db, row) : r;
-}
-
-/* Nothing new: only the time goes on. */
-static bool
-is_unchanged(const struct row *row, const struct observation *seen)
-{
-	return seen->head == NULL && row->modified_ns == seen->modified_ns &&
-	       same_text(row->storage_class, seen->storage_class) &&
-	       row->attrs != ROW_ATTRS_FRESH;
 }
 
 /* A HEAD that a listing has overtaken: of the same version and time, it still
@@ -347,16 +167,52 @@ is_late_head(const struct row *row, const struct observation *seen)
 	return seen->head != NULL && row->seen_ms > seen->sent_ms &&
 	       row->changed_ms < seen->sent_ms && !view_is_pending(row) &&
 	       row->kind != ROW_DIR && row->attrs == ROW_ATTRS_NONE &&
-	       is_same_version(row, seen) &&
-	       row->modified_ns == seen->modified_ns;
+	       fill_is_same(row, seen) && row->modified_ns == seen->modified_ns;
 }
 
 static int
 fill_in(struct observe *o, struct row *row, const struct observation *seen)
 {
-	int r = take_headers(o->cache, row, seen->head, seen->sent_wall_ns);
+	int r = fill_headers(o->cache, row, seen->head, seen->sent_wall_ns);
 
 	return r == 0 ? db_row_put(o->cache->db, row) : r;
+}
+
+/* A name that had no row. */
+static int
+new_object(struct observe *o, uint64_t dir, const char *name,
+    const struct observation *seen)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	if (is_late(o, dir, seen->sent_ms))
+		return 0;
+	r = new_row(o, dir, name, &row);
+	row.kind = fill_kind(o->cache, seen);
+	return r == 0 ? take_object(o, &row, seen) : r;
+}
+
+/* The row is of another version, which it leaves. */
+static int
+other_version(
+    struct observe *o, struct row *row, const struct observation *seen)
+{
+	int r = new_version(o, row);
+
+	row->kind = fill_kind(o->cache, seen);
+	return r == 0 ? take_object(o, row, seen) : r;
+}
+
+/* The row is of the version that was seen. */
+static int
+same_version(struct observe *o, struct row *row, const struct observation *seen)
+{
+	if (row->kind != ROW_DIR && fill_is_unchanged(row, seen))
+		return db_row_seen(o->cache->db, row->id, seen->sent_ms);
+	if (row->attrs == ROW_ATTRS_FRESH)
+		row->attrs = ROW_ATTRS_NONE;
+	return take_object(o, row, seen);
 }
 
 int
@@ -367,41 +223,26 @@ observe_object(struct observe *o, uint64_t dir, const char *name,
 	int r;
 
 	r = row_for(o, dir, name, seen->sent_ms, &row);
-	if (r == -ENOENT && is_late(o, dir, seen->sent_ms))
-		return 0;
-	if (r == -ENOENT) {
-		r = new_row(o, dir, name, &row);
-		row.kind = kind_of_line(o->cache, seen);
-		return r == 0 ? take_object(o, &row, seen) : r;
-	}
-	if (r == 0 && is_late_head(&row, seen))
-		return fill_in(o, &row, seen);
-	if (r != 0 || is_closed(&row, seen->sent_ms))
+	if (r == -ENOENT)
+		return new_object(o, dir, name, seen);
+	if (r != 0)
 		return r < 0 ? r : 0;
-	if (row.kind == ROW_DIR && row.etag != NULL &&
-	    is_same_version(&row, seen)) /* one made of this object */
-		return take_object(o, &row, seen);
-	if (row.kind == ROW_DIR && ret_hidden != NULL) {
+	if (is_late_head(&row, seen))
+		return fill_in(o, &row, seen);
+	if (is_closed(&row, seen->sent_ms))
+		return 0;
+	/* Of directories, those that are made of this object. */
+	if ((row.kind != ROW_DIR || row.etag != NULL) &&
+	    fill_is_same(&row, seen))
+		return same_version(o, &row, seen);
+	if (row.kind != ROW_DIR)
+		return other_version(o, &row, seen);
+	if (ret_hidden != NULL) {
 		*ret_hidden = true;
 		return 0;
 	}
-	if (row.kind != ROW_DIR && is_same_version(&row, seen)) {
-		if (is_unchanged(&row, seen))
-			return db_row_seen(o->cache->db, row.id, seen->sent_ms);
-		if (row.attrs == ROW_ATTRS_FRESH)
-			row.attrs = ROW_ATTRS_NONE;
-		return take_object(o, &row, seen);
-	}
-	if (row.kind == ROW_DIR)
-		r = observe_absent(o, dir, name, seen->sent_ms);
-	else
-		r = new_version(o, &row);
-	if (r < 0)
-		return r;
-	if (row.kind == ROW_DIR)
-		return observe_object(o, dir, name, seen, NULL);
-	row.kind = kind_of_line(o->cache, seen);
-	return take_object(o, &row, seen);
+	r = observe_absent(o, dir, name, seen->sent_ms);
+	return r == 0 ? new_object(o, dir, name, seen) : r;
 }
 
 /* A row for a directory that was not known. */
@@ -510,11 +351,11 @@ observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
 	else if (row.marker == ROW_MARKER_SLASH)
 		row.marker = ROW_MARKER_NONE;
 	if (head == NULL) {
-		clear_attrs(&row);
+		fill_clear(&row);
 		row.attrs = ROW_ATTRS_KNOWN;
 	} else {
 		row.modified_ns = head->modified_ns;
-		r = take_headers(
+		r = fill_headers(
 		    o->cache, &row, head, clock_wall_ns(o->cache->clock));
 	}
 	if (row.seen_ms < sent_ms && head != NULL)
@@ -537,7 +378,7 @@ observe_self(
 	if (row.marker == ROW_MARKER_SLASH && row.modified_ns == modified_ns)
 		return 0;
 	if (row.attrs != ROW_ATTRS_NONE)
-		clear_attrs(&row);
+		fill_clear(&row);
 	row.marker = ROW_MARKER_SLASH;
 	row.modified_ns = modified_ns;
 	return db_row_put(o->cache->db, &row);

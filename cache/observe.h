@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/fill.h"
 #include "s3/s3.h"
 
 struct cache;
@@ -35,17 +36,6 @@ struct observe {
 	struct observe_change *changes;
 	size_t count;
 	size_t size;
-};
-
-/* What was seen of an object.  Strings are borrowed. */
-struct observation {
-	uint64_t size;
-	int64_t modified_ns;
-	const char *etag;
-	const char *storage_class;
-	const struct s3_object *head; /* headers too; NULL: a listing's line */
-	int64_t sent_ms;              /* cache clock */
-	int64_t sent_wall_ns;         /* likewise, for a HEAD */
 };
 
 int observe_begin(struct cache *c, struct observe *o);

@@ -457,6 +457,17 @@ is_helper(const char *program)
 	return strncmp(slash == NULL ? program : slash + 1, "mount.", 6) == 0;
 }
 
+/* One argument, and the next where it is the value of this one. */
+static int
+set_argument(struct parse *p, int argc, char **argv, int *i)
+{
+	if (strncmp(argv[*i], "--", 2) == 0)
+		return set_long(p, argc, argv, i);
+	if (argv[*i][0] == '-' && argv[*i][1] != '\0')
+		return set_short(p, argc, argv, i);
+	return add_word(p, argv[*i]);
+}
+
 int
 options_parse(
     int argc, char **argv, struct options *ret, char *message, size_t len)
@@ -471,14 +482,9 @@ options_parse(
 	for (int i = 1; r == 0 && i < argc; i++) {
 		if (!words_only && strcmp(argv[i], "--") == 0)
 			words_only = true;
-		else if (words_only)
-			r = add_word(&p, argv[i]);
-		else if (strncmp(argv[i], "--", 2) == 0)
-			r = set_long(&p, argc, argv, &i);
-		else if (argv[i][0] == '-' && argv[i][1] != '\0')
-			r = set_short(&p, argc, argv, &i);
 		else
-			r = add_word(&p, argv[i]);
+			r = words_only ? add_word(&p, argv[i])
+				       : set_argument(&p, argc, argv, &i);
 	}
 	if (r < 0 || ret->help || ret->version)
 		return r;

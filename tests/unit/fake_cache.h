@@ -17,6 +17,7 @@
 #define TESTS_UNIT_FAKE_CACHE_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
