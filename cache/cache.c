@@ -52,6 +52,7 @@ on_tick(void *arg)
 struct sweep_job {
 	struct job job;
 	struct cache *cache;
+	unsigned folder; /* the next one */
 };
 
 static void
@@ -59,8 +60,12 @@ run_sweep(struct job *job)
 {
 	struct sweep_job *sweep = (struct sweep_job *)(void *)job;
 
-	store_sweep(sweep->cache);
-	free(sweep);
+	/* One at a time: other jobs come in between. */
+	store_sweep(sweep->cache, sweep->folder);
+	if (++sweep->folder < STORE_FOLDERS && !sweep->cache->is_closing)
+		worker_post(sweep->cache->worker, job);
+	else
+		free(sweep);
 }
 
 /* Look for files without an owner, beside what goes on. */
@@ -157,6 +162,7 @@ cache_close(struct cache *c)
 	if (c == NULL)
 		return;
 	is_whole = c->worker != NULL;
+	c->is_closing = true;
 	heads_stop(c->heads);
 	if (c->entries != NULL)
 		entries_drain(c);
@@ -247,7 +253,8 @@ cache_statfs(struct cache *c, uint64_t *ret_entries)
 }
 
 int
-cache_odd_list(struct cache *c, cache_odd_fn *fn, void *arg)
+cache_odd_list(
+    struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg)
 {
-	return db_odd_each(c->db, fn, arg);
+	return db_odd_each(c->db, from, max, fn, arg);
 }

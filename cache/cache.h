@@ -256,6 +256,8 @@ void cache_bytes_put(struct cache *c, struct cache_bytes *b);
 /* Called for each key that has no path; false: stop. */
 typedef bool cache_odd_fn(void *arg, const char *key, const char *reason);
 
-int cache_odd_list(struct cache *c, cache_odd_fn *fn, void *arg);
+/* At most ${max} of them, by key, after the first ${from}. */
+int cache_odd_list(
+    struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg);
 
 #endif

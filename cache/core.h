@@ -34,7 +34,8 @@ struct cache {
 	int chunks_fd;              /* [I] its folder chunks/ */
 	int lock_fd;                /* [I] flock'ed */
 	int64_t epoch_ms;           /* [I] cache clock - monotonic clock */
-	uint64_t boot_number;       /* [I] numbers from here on are new */
+	_Atomic bool is_closing;
+	uint64_t boot_number; /* [I] numbers from here on are new */
 	struct db *db;
 	struct entries *entries;
 	struct evict *evict;

@@ -33,6 +33,7 @@ db_errno(struct db *db, int rc)
 		return -ENOSPC;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+		atomic_store(&db->is_damaged, true);
 		return -EBADMSG;
 	case SQLITE_READONLY:
 	case SQLITE_CANTOPEN:
@@ -225,6 +226,12 @@ db_close(struct db *db)
 	(void)sqlite3_close(db->sql); /* all statements are gone */
 	(void)pthread_mutex_destroy(&db->mutex);
 	free(db);
+}
+
+bool
+db_is_damaged(struct db *db)
+{
+	return atomic_load(&db->is_damaged);
 }
 
 const char *

@@ -110,6 +110,9 @@ void row_fini(struct row *row);
 int db_open(const char *path, struct db **ret, bool *ret_cold);
 void db_close(struct db *db);
 
+/* Whether SQLite found the file damaged since it was opened. */
+bool db_is_damaged(struct db *db);
+
 /* SQLite's words for the last error of this connection, for a log line. */
 const char *db_message(struct db *db);
 
@@ -204,6 +207,8 @@ int db_odd_put(struct db *db, const char *key, const char *reason, uint64_t dir,
 int db_odd_forget(struct db *db, uint64_t dir, int64_t before_ms);
 int db_odd_count(struct db *db, uint64_t *ret);
 typedef bool db_odd_fn(void *arg, const char *key, const char *reason);
-int db_odd_each(struct db *db, db_odd_fn *fn, void *arg);
+/* At most ${max} of them, by key, after the first ${from}. */
+int db_odd_each(
+    struct db *db, uint64_t from, unsigned max, db_odd_fn *fn, void *arg);
 
 #endif

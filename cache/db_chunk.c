@@ -230,13 +230,16 @@ db_odd_forget(struct db *db, uint64_t dir, int64_t before_ms)
 }
 
 int
-db_odd_each(struct db *db, db_odd_fn *fn, void *arg)
+db_odd_each(
+    struct db *db, uint64_t from, unsigned max, db_odd_fn *fn, void *arg)
 {
 	sqlite3_stmt *stmt = db->stmt[DB_ODD_EACH];
 	bool more = true;
 	int r = 0;
 
 	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)from);
+	(void)sqlite3_bind_int64(stmt, 2, max);
 	while (more && (r = db_step(db, stmt)) == 1)
 		more = fn(arg, (const char *)sqlite3_column_text(stmt, 0),
 		    (const char *)sqlite3_column_text(stmt, 1));

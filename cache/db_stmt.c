@@ -64,5 +64,6 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	    " WHERE key = ?1",
 	[DB_ODD_FORGET] = "DELETE FROM odd WHERE dir = ?1 AND seen_ms < ?2",
 	[DB_ODD_COUNT] = "SELECT count(*) FROM odd",
-	[DB_ODD_EACH] = "SELECT key, reason FROM odd ORDER BY key",
+	[DB_ODD_EACH] = "SELECT key, reason FROM odd ORDER BY key"
+			" LIMIT ?2 OFFSET ?1",
 };

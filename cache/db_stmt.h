@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,6 +52,7 @@ struct db {
 	pthread_mutex_t mutex; /* the db lock; recursive */
 	sqlite3 *sql;          /* [I]; used under the lock */
 	sqlite3_stmt *stmt[DB_STMT_COUNT];
+	_Atomic bool is_damaged;
 	bool in_transaction;  /* [mutex] */
 	uint64_t next_number; /* [mutex] */
 	uint64_t number_end;  /* [mutex] below it they are reserved */

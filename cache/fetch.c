@@ -265,6 +265,14 @@ submit_locked(struct fetch *f)
 	s3_submit(e->cache->s3, &f->call);
 }
 
+static void
+say_full(const struct entry *e)
+{
+	log_warn("no room in the cache folder to read '%s': raise cache_size= "
+		 "or lower free_space=",
+	    e->key);
+}
+
 void
 fetch_start(struct fetch *f, bool background)
 {
@@ -284,6 +292,8 @@ fetch_start(struct fetch *f, bool background)
 	lock_drop(&e->lock);
 	if (r < 0 || cancelled) {
 		f->call.result.err = r < 0 ? r : -ECANCELED;
+		if (r == -ENOSPC)
+			say_full(e);
 		finish(&f->job);
 	}
 }

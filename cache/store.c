@@ -25,6 +25,8 @@
 
 #define NAME_HEX 16
 
+#define DAMAGED "damaged" /* a file of this name: see leave_word() */
+
 /* Less than this over free_space is not worth starting with. */
 #define ROOM_MIN ((uint64_t)2 << 20)
 
@@ -317,6 +319,32 @@ open_facts(struct cache *c, uint64_t *ret_used, char *message, size_t len)
 	return r == 0 ? go_on(c, ret_used) : r;
 }
 
+/* Whether the last run left word that the database is damaged. */
+static bool
+was_damaged(struct cache *c)
+{
+	AUTO_FREE char *path = NULL;
+
+	return path_in(c, DAMAGED, &path) == 0 && unlink(path) == 0;
+}
+
+/* Leave that word: the next start moves it aside. */
+static void
+leave_word(struct cache *c)
+{
+	AUTO_FREE char *path = NULL;
+	int fd;
+
+	log_error("the database in cache folder '%s' is damaged: the next "
+		  "mount moves it aside",
+	    c->dir);
+	if (path_in(c, DAMAGED, &path) < 0)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)close(fd); /* its name is all */
+}
+
 int
 store_open(struct cache *c, char *message, size_t len)
 {
@@ -328,7 +356,7 @@ store_open(struct cache *c, char *message, size_t len)
 		r = open_folder(c, message, len);
 	if (r < 0)
 		return r;
-	r = open_facts(c, &used, message, len);
+	r = was_damaged(c) ? -EBADMSG : open_facts(c, &used, message, len);
 	if (r == -EBADMSG) {
 		db_close(c->db);
 		c->db = NULL;
@@ -356,12 +384,23 @@ store_close(struct cache *c, int is_clean)
 		    c, "used", (int64_t)atomic_load(&c->space.present));
 		(void)set_number(c, "clean", 1);
 	}
+	if (c->db != NULL && db_is_damaged(c->db))
+		leave_word(c);
 	db_close(c->db);
 	if (c->chunks_fd >= 0)
 		(void)close(c->chunks_fd);
 	if (c->lock_fd >= 0)
 		(void)close(c->lock_fd); /* gives the lock back */
 	free(c->dir);
+}
+
+static bool
+is_open(struct cache *c, uint64_t node)
+{
+	struct entry *e = entry_find(c, node);
+
+	entry_put(e);
+	return e != NULL;
 }
 
 static void
@@ -381,7 +420,7 @@ sweep_folder(struct cache *c, const char *name)
 		uint64_t node = strtoull(d->d_name, NULL, 10);
 		struct db_chunk chunk = { 0 };
 
-		if (node == 0 || node >= c->boot_number)
+		if (node == 0 || node >= c->boot_number || is_open(c, node))
 			continue;
 		if (db_chunk_get(c->db, node, &chunk) == -ENOENT &&
 		    unlinkat(fd, d->d_name, 0) == 0)
@@ -392,12 +431,10 @@ sweep_folder(struct cache *c, const char *name)
 }
 
 void
-store_sweep(struct cache *c)
+store_sweep(struct cache *c, unsigned number)
 {
-	for (unsigned i = 0; i < 256; i++) {
-		char name[3];
+	char name[3];
 
-		(void)snprintf(name, sizeof(name), "%02x", i);
-		sweep_folder(c, name);
-	}
+	(void)snprintf(name, sizeof(name), "%02x", number & 0xffU);
+	sweep_folder(c, name);
 }

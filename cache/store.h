@@ -29,7 +29,10 @@ void store_tick(struct cache *c);
 /* Close what store_open() opened; ${is_clean}: all facts were written. */
 void store_close(struct cache *c, int is_clean);
 
-/* Remove chunk files that no row owns, left by a crash.  On the worker. */
-void store_sweep(struct cache *c);
+/* How many folders of chunk files there are. */
+#define STORE_FOLDERS 256
+
+/* Remove chunk files in folder ${number} that no row owns, left by a crash. */
+void store_sweep(struct cache *c, unsigned number);
 
 #endif

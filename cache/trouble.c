@@ -14,6 +14,8 @@ trouble_log(const struct s3_call *call)
 	const struct s3_result *res = &call->result;
 	const char *name = call->key != NULL ? call->key : call->prefix;
 
+	if (res->attempts == 0 && res->message[0] == '\0')
+		return; /* never sent: who did not send it says why */
 	switch (-res->err) {
 	case 0:
 	case ENOENT:

@@ -94,8 +94,10 @@ do_status(struct control *c, struct client *client, json_t *request)
 static json_t *
 do_odd(struct control *c, struct client *client, json_t *request)
 {
-	(void)client, (void)request;
-	return c->hooks.odd(c->hooks.arg);
+	json_int_t from = json_integer_value(json_object_get(request, "from"));
+
+	(void)client;
+	return c->hooks.odd(c->hooks.arg, from < 0 ? 0 : (uint64_t)from);
 }
 
 static json_t *

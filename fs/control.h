@@ -6,7 +6,8 @@
  * (SO_PEERCRED).  A request is a line of JSON, so is the answer:
  *
  *	{"cmd": "status"}			{"state": "mounted", ...}
- *	{"cmd": "odd"}				[{"key": ..., "reason": ...}]
+ *	{"cmd": "odd", "from": N}		[{"key": ..., "reason": ...}]
+ *						a page; [] after the last
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "wait"}				{"waiting": true}
  *	anything else				{"error": "..."}
@@ -21,6 +22,7 @@
 #define FS_CONTROL_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "s3/base/log.h"
 
@@ -29,8 +31,8 @@ struct control;
 /* What a daemon answers with. */
 struct control_hooks {
 	void *arg;
-	json_t *(*status)(void *arg); /* a new reference, or NULL */
-	json_t *(*odd)(void *arg);    /* likewise */
+	json_t *(*status)(void *arg);             /* a new reference, or NULL */
+	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
 };
 
 /* How messages are kept. */

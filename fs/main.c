@@ -98,11 +98,11 @@ on_status(void *arg)
 }
 
 static json_t *
-on_odd(void *arg)
+on_odd(void *arg, uint64_t from)
 {
 	struct mount *m = arg;
 
-	return status_odd(m->cache);
+	return status_odd(m->cache, from);
 }
 
 /* The folder for caches, if cache= does not name one. */

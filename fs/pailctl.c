@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "fs/ctlsock.h"
@@ -21,6 +22,9 @@
 #define EXIT_USAGE 2
 #define WORDS_MAX  3
 #define ANSWER_MAX (64U << 20)
+
+/* A daemon never waits for S3 before it answers. */
+#define PATIENCE_S 10
 
 /* One run of the program. */
 struct call {
@@ -45,6 +49,16 @@ find_mount(const char *mountpoint, struct mountinfo *ret)
 	    "findmnt -t fuse.pailfs lists those there are");
 }
 
+/* Wait at most ${seconds} for an answer, 0: for ever. */
+static void
+set_patience(int fd, int seconds)
+{
+	struct timeval patience = { .tv_sec = seconds };
+
+	(void)setsockopt(
+	    fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+}
+
 /* Connect to the daemon of ${mountpoint}: a descriptor, or -1 and said. */
 static int
 connect_to(const char *mountpoint)
@@ -62,6 +76,7 @@ connect_to(const char *mountpoint)
 		return fail("no daemon answers for", mountpoint,
 		    "it has died (pailctl umount clears it), or had another "
 		    "$XDG_RUNTIME_DIR");
+	set_patience(fd, PATIENCE_S);
 	return fd;
 }
 
@@ -73,6 +88,7 @@ read_answer(int fd)
 	json_t *value = NULL;
 	char c;
 
+	errno = 0;
 	while (recv(fd, &c, 1, 0) == 1) {
 		if (c == '\n') {
 			value =
@@ -87,12 +103,12 @@ read_answer(int fd)
 }
 
 /* Send a command and read its answer; NULL: there was none, and that is said,
- * as is an answer that is an error.  ${level}: its argument, or NULL. */
+ * as is an answer that is an error.  ${from}: of a page, else 0. */
 static json_t *
-ask(int fd, const struct call *call, const char *command)
+ask_from(int fd, const struct call *call, const char *command, json_int_t from)
 {
-	json_t *request =
-	    json_pack("{s:s, s:s?}", "cmd", command, "level", call->level);
+	json_t *request = json_pack("{s:s, s:s?, s:I}", "cmd", command, "level",
+	    call->level, "from", from);
 	char *line = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
 	json_t *answer = NULL;
 	const char *error;
@@ -106,9 +122,17 @@ ask(int fd, const struct call *call, const char *command)
 	if (answer != NULL && error == NULL)
 		return answer;
 	(void)fail("no answer from the daemon of", call->mountpoint,
-	    error == NULL ? "it just ended" : error);
+	    error != NULL     ? error
+	    : errno == EAGAIN ? "it is there, but hangs"
+			      : "it just ended");
 	json_decref(answer);
 	return NULL;
+}
+
+static json_t *
+ask(int fd, const struct call *call, const char *command)
+{
+	return ask_from(fd, call, command, 0);
 }
 
 /* "12.3 MiB" */
@@ -223,28 +247,47 @@ do_status(const struct call *call)
 	return EXIT_SUCCESS;
 }
 
-static int
-do_odd(const struct call *call)
+static void
+print_odd(json_t *page)
 {
-	AUTO_CLOSE int fd = connect_to(call->mountpoint);
-	json_t *list = fd < 0 ? NULL : ask(fd, call, "odd"), *one;
+	json_t *one;
 	size_t i;
 
-	if (list == NULL)
-		return EXIT_FAILURE;
-	if (call->as_json)
-		print_json(list);
-	json_array_foreach(list, i, one)
+	json_array_foreach(page, i, one)
 	{
 		const char *key =
 		    json_string_value(json_object_get(one, "key"));
 
-		if (!call->as_json)
-			(void)printf("%s\t%s\n",
-			    key == NULL ? "(not UTF-8)" : key,
-			    json_string_value(json_object_get(one, "reason")));
+		(void)printf("%s\t%s\n", key == NULL ? "(not UTF-8)" : key,
+		    json_string_value(json_object_get(one, "reason")));
 	}
-	json_decref(list);
+}
+
+static int
+do_odd(const struct call *call)
+{
+	AUTO_CLOSE int fd = connect_to(call->mountpoint);
+	json_t *all = fd < 0 ? NULL : json_array(), *page = NULL;
+	json_int_t from = 0;
+
+	if (all == NULL)
+		return EXIT_FAILURE;
+	/* A page a time: there may be many. */
+	do {
+		json_decref(page);
+		page = ask_from(fd, call, "odd", from);
+		from += (json_int_t)json_array_size(page);
+		if (call->as_json)
+			(void)json_array_extend(all, page);
+		else
+			print_odd(page);
+	} while (json_array_size(page) > 0);
+	if (call->as_json && page != NULL)
+		print_json(all);
+	json_decref(all);
+	if (page == NULL)
+		return EXIT_FAILURE;
+	json_decref(page);
 	return EXIT_SUCCESS;
 }
 
@@ -290,6 +333,7 @@ do_umount(const struct call *call)
 		fd = connect_to(mountpoint); /* says why not */
 	if (fd < 0)
 		return EXIT_FAILURE;
+	set_patience(fd, PATIENCE_S);
 	answer = ask(fd, call, "wait");
 	if (answer == NULL)
 		return EXIT_FAILURE;
@@ -301,6 +345,7 @@ do_umount(const struct call *call)
 				: strerror(-r));
 		return EXIT_FAILURE;
 	}
+	set_patience(fd, 0); /* what is to be sent may take its time */
 	answer = read_answer(fd);
 	if (json_is_object(answer))
 		status =

@@ -57,11 +57,12 @@ add_odd(void *arg, const char *key, const char *reason)
 }
 
 json_t *
-status_odd(struct cache *c)
+status_odd(struct cache *c, uint64_t from)
 {
 	json_t *list = json_array();
 
-	if (list != NULL && cache_odd_list(c, add_odd, list) < 0) {
+	if (list != NULL &&
+	    cache_odd_list(c, from, STATUS_ODD_MAX, add_odd, list) < 0) {
 		json_decref(list);
 		return NULL;
 	}

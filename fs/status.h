@@ -8,6 +8,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#define STATUS_ODD_MAX 1000
+
 struct cache;
 struct options;
 struct session;
@@ -24,7 +26,8 @@ struct status {
 /* Mount, cache and kernel; a new reference, or NULL: no memory. */
 json_t *status_json(const struct status *st);
 
-/* The keys that have no path: [{"key": ..., "reason": ...}]. */
-json_t *status_odd(struct cache *c);
+/* A page of STATUS_ODD_MAX keys that have no path, after the first ${from}:
+ * [{"key": ..., "reason": ...}]. */
+json_t *status_odd(struct cache *c, uint64_t from);
 
 #endif

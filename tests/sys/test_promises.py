@@ -301,7 +301,8 @@ def test_p8_one_line_says_what_failed(server, bucket, proxy, mount):
     lines = [line for line in m.log_tail().splitlines()
              if "d/some file" in line]
     assert lines, m.log_tail()
-    assert "InternalError" in lines[0] or "500" in lines[0], lines
+    for word in ("GetObject", "internal error", "request id"):
+        assert word in lines[0], lines
 
 
 def test_p8_no_secret_in_the_log(server, bucket, proxy, mount):
@@ -317,13 +318,18 @@ def test_p8_no_secret_in_the_log(server, bucket, proxy, mount):
 
 
 def test_p8_a_blocked_reader_can_be_interrupted(server, bucket, proxy, mount):
-    """SIGINT ends a read that waits for S3 within two seconds."""
+    """SIGINT ends a reader that waits for S3 within two seconds.
+
+    A program that catches it waits on: the kernel waits for pages that it
+    reads ahead, and leaves that wait for a deadly signal only.
+    """
     plant(server, bucket, {"f": data(PART)})
     m = mount(bucket, proxy=proxy, attrs="list", timeout=60)
     run("ls", m.path)
     proxy.fault("hold", op="GetObject")
     reader = subprocess.Popen(
         [sys.executable, "-c",
+         "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); "
          f"open({str(m.path / 'f')!r}, 'rb').read()"],
         stderr=subprocess.DEVNULL)
     proxy.wait_held()

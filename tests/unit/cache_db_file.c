@@ -115,7 +115,7 @@ test_odd(void **state)
 	assert_true(put_odd("a//b", "why", 1, 10));
 	assert_false(put_odd("a//b", "why", 1, 20));
 	assert_int_equal(odd_count(), 2);
-	assert_int_equal(db_odd_each(db, take_odd, &count), 0);
+	assert_int_equal(db_odd_each(db, 0, 100, take_odd, &count), 0);
 	assert_int_equal(count, 2);
 	reopen();
 	assert_int_equal(odd_count(), 2);

@@ -37,9 +37,11 @@ give_status(void *arg)
 }
 
 static json_t *
-give_odd(void *arg)
+give_odd(void *arg, uint64_t from)
 {
 	(void)arg;
+	if (from > 0)
+		return json_array();
 	return json_pack("[{s:s, s:s}]", "key", "a//b", "reason", "why");
 }
 
