@@ -8,6 +8,7 @@ program has listed the directory within the ttl.
 import math
 import os
 import random
+import subprocess
 import time
 
 import pytest
@@ -181,7 +182,6 @@ def test_p6_sequential_read(listed, proxy, size, program):
 
 
 def run_on(command, file):
-    import subprocess
     return subprocess.run(command, stdin=file, stdout=subprocess.PIPE,
                           timeout=50, check=True).stdout
 

@@ -8,7 +8,6 @@ object has nothing to be compared with over plain http: nobody can find the
 flip there but TLS, so it is not in the list of faults at 10 %.
 """
 
-import base64
 import errno
 import hashlib
 import os
