@@ -181,6 +181,22 @@ def test_p6_sequential_read(listed, proxy, size, program):
     assert [first for first, _ in asked] == [i * PART for i in range(n)]
 
 
+@pytest.mark.parametrize("latency_ms,rate,size", [
+    (25, 90e6, 200 * MIB), (60, 20e6, 40 * MIB)])
+def test_p6_sequential_read_over_a_real_link(listed, proxy, latency_ms, rate,
+                                             size):
+    """The same where bytes take their time: read-ahead splits nothing,
+    however far it looks."""
+    m = listed({"d/f": data(size)})
+    run("ls", "-f", m.path / "d")
+    proxy.reset()
+    proxy.shape(latency_ms=latency_ms, rate=rate)
+    run("dd", f"if={m.path}/d/f", "of=/dev/null", "bs=1M")
+    asked = ranges(proxy)
+    assert sum(last - first + 1 for first, last in asked) == size, asked
+    assert len(asked) == size // PART, asked
+
+
 def run_on(command, file):
     return subprocess.run(command, stdin=file, stdout=subprocess.PIPE,
                           timeout=50, check=True).stdout
