@@ -199,7 +199,7 @@ finish(struct job *job)
 	struct entry *e = f->entry;
 	int err = reader_errno(f);
 
-	trouble_log(&f->call);
+	(void)trouble_errno(&f->call); /* reader_errno() has seen it */
 	space_release(&e->cache->space, f->reserved);
 	lock_take(&e->lock);
 	list_remove(&f->link);

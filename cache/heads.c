@@ -133,9 +133,9 @@ heads_observe(struct cache *c, const struct row *row, struct s3_call *call)
 	struct observe o;
 	int r;
 
-	trouble_log(call);
-	if (call->result.err < 0 && !absent && call->result.err != -EAGAIN)
-		return call->result.err;
+	r = trouble_errno(call);
+	if (r < 0 && !absent && r != -EAGAIN)
+		return r;
 	r = observe_begin(c, &o);
 	if (r < 0)
 		return r;

@@ -147,9 +147,9 @@ observe_probe(
 
 	if (copy == NULL)
 		return -ENOMEM;
-	trouble_log(&p->list);
-	if (p->list.result.err < 0)
-		return p->list.result.err;
+	r = trouble_errno(&p->list);
+	if (r < 0)
+		return r;
 	sent_ms = cache_ms(c, p->list.result.sent_ms);
 	if (!is_dir(p)) {
 		as.name = copy;
@@ -194,7 +194,9 @@ ask_folder(struct cache *c, const struct row *dir, const struct row *row,
 		r = buf_printf(&key, "%s_$folder$", row->name);
 	call.key = buf_str(&key);
 	if (r == 0)
-		r = s3_run(c->s3, &call, w);
+		(void)s3_run(c->s3, &call, w); /* the result is there */
+	if (r == 0)
+		r = trouble_errno(&call);
 	if (r == 0 || r == -ENOENT) {
 		int64_t sent_ms = cache_ms(c, call.result.sent_ms);
 		bool there = r == 0;
@@ -225,7 +227,8 @@ ask_dir(struct cache *c, const struct row *dir, const struct row *row,
 	r = probe_init(&p, c, dir, row->name);
 	if (r == 0) {
 		p.list.done = NULL;
-		r = s3_run(c->s3, &p.list, w);
+		(void)s3_run(c->s3, &p.list, w); /* the result is there */
+		r = trouble_errno(&p.list);
 	}
 	if (r < 0 || !is_dir(&p)) {
 		probe_fini(&p);

@@ -11,6 +11,7 @@
 #include "cache/db.h"
 #include "cache/lookup.h"
 #include "cache/state.h"
+#include "cache/trouble.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 
@@ -40,7 +41,9 @@ fetch_target(
 		call.if_match = row->etag;
 		call.sink = to_buf;
 		call.arg = ret;
-		r = row->size == 0 ? 0 : s3_run(c->s3, &call, w);
+		if (row->size > 0)
+			(void)s3_run(c->s3, &call, w); /* as below */
+		r = trouble_errno(&call);
 	}
 	s3_call_fini(&call);
 	buf_fini(&key);

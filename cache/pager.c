@@ -158,9 +158,9 @@ pager_next(struct pager *p, struct waiter *w, const struct s3_page **ret,
 	s3_call_fini(&p->now);
 	p->now = p->next;
 	s3_call_init(&p->next, S3_LIST_OBJECTS);
-	trouble_log(&p->now);
-	if (p->now.result.err < 0)
-		return p->now.result.err == -EAGAIN ? -EIO : p->now.result.err;
+	r = trouble_errno(&p->now);
+	if (r < 0)
+		return r == -EAGAIN ? -EIO : r;
 	if (p->token != NULL && p->now.page.next_token != NULL &&
 	    strcmp(p->token, p->now.page.next_token) == 0)
 		return -EIO; /* it would never end */

@@ -8,8 +8,9 @@
 #include "s3/base/log.h"
 #include "s3/s3.h"
 
-void
-trouble_log(const struct s3_call *call)
+/* Log it, if it is worth it. */
+static void
+say(const struct s3_call *call)
 {
 	const struct s3_result *res = &call->result;
 	const char *name = call->key != NULL ? call->key : call->prefix;
@@ -31,4 +32,12 @@ trouble_log(const struct s3_call *call)
 	    s3_kind_name(call->kind), name != NULL ? name : "", res->attempts,
 	    res->message, res->request_id[0] != '\0' ? "; request id " : "",
 	    res->request_id);
+}
+
+int
+trouble_errno(const struct s3_call *call)
+{
+	say(call);
+	/* No answer in time: a program expects EIO of a disk. */
+	return call->result.err == -ETIMEDOUT ? -EIO : call->result.err;
 }

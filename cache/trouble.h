@@ -11,7 +11,8 @@
 
 struct s3_call;
 
-/* Log ${call}, which has ended, if it is worth it.  Locks: any. */
-void trouble_log(const struct s3_call *call);
+/* What a program is told of ${call}, which has ended: 0 or -errno; said in the
+ * log, if it is worth it.  Once a call.  Locks: any. */
+int trouble_errno(const struct s3_call *call);
 
 #endif
