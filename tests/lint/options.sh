@@ -35,7 +35,7 @@ for o in "${options[@]}"; do
 		complain "$o is in --help, not in README.md"
 done
 for o in "${in_man[@]}"; do
-	printf '%s\n' "${options[@]}" | grep -qx "$o" ||
+	grep -qx "$o" <<<"$(printf '%s\n' "${options[@]}")" ||
 		complain "$o is in man/pailfs.1, not in --help"
 done
 exit $bad
