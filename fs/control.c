@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/control.h"
@@ -40,6 +41,7 @@ struct control {
 	struct client clients[CLIENTS_MAX];
 	bool is_debug;
 	char path[CTLSOCK_PATH_MAX]; /* of the socket, to unlink */
+	ino_t path_ino;              /* what it is, while it is ours */
 };
 
 static void
@@ -261,9 +263,14 @@ static int
 listen_on(struct control *c, const char *mountpoint)
 {
 	struct mountinfo info;
+	struct stat st;
 	int r = mountinfo_find(mountpoint, &info);
 
-	return r < 0 ? r : ctlsock_listen(&info, c->path);
+	if (r == 0)
+		r = ctlsock_listen(&info, c->path);
+	if (r >= 0 && lstat(c->path, &st) == 0)
+		c->path_ino = st.st_ino;
+	return r;
 }
 
 static void
@@ -326,6 +333,17 @@ control_start(const char *mountpoint, const struct control_log *log,
 	return 0;
 }
 
+/* The mount is gone, and its number: another mount may have taken it, and
+ * with it the path, already. */
+static void
+unlink_socket(struct control *c)
+{
+	struct stat st;
+
+	if (lstat(c->path, &st) == 0 && st.st_ino == c->path_ino)
+		(void)unlink(c->path); /* a stale one does no harm */
+}
+
 void
 control_stop(struct control *c)
 {
@@ -333,6 +351,6 @@ control_stop(struct control *c)
 		return;
 	(void)eventfd_write(c->stop_fd, 1);  /* cannot overflow */
 	(void)pthread_join(c->thread, NULL); /* it exists */
-	(void)unlink(c->path);
+	unlink_socket(c);
 	close_fd(&c->listen_fd);
 }
