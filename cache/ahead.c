@@ -64,12 +64,22 @@ is_following(const struct ahead_stream *s, uint64_t off, uint64_t len)
 	return off + len > s->next;
 }
 
+/* ${want}, but not over the limit behind ${end}; and no part in two pieces, if
+ * it can be. */
+static uint64_t
+within(uint64_t want, uint64_t end, uint64_t limit)
+{
+	uint64_t unit = limit >= AHEAD_PART ? AHEAD_PART : AHEAD_BLOCK;
+
+	return want > end + limit ? (end + limit) / unit * unit : want;
+}
+
 struct ahead_stream *
 ahead_read(struct ahead *a, uint64_t off, uint64_t len, uint64_t size,
     uint64_t limit, struct ahead_want *ret)
 {
 	struct ahead_stream *s = find_stream(a, off);
-	uint64_t end = off + len, ahead = 0, unit;
+	uint64_t end = off + len, ahead = 0;
 	bool follows = s != NULL;
 
 	if (s == NULL)
@@ -91,10 +101,7 @@ ahead_read(struct ahead *a, uint64_t off, uint64_t len, uint64_t size,
 		ret->end = round_up(end + ahead, AHEAD_BLOCK);
 	if (off == 0 && !s->is_followed)
 		ret->end = min_u64(ret->end, round_up(ahead, AHEAD_BLOCK));
-	/* Not over the limit, and no part in two pieces if it can be. */
-	unit = limit >= AHEAD_PART ? AHEAD_PART : AHEAD_BLOCK;
-	if (ret->end > end + limit)
-		ret->end = (end + limit) / unit * unit;
+	ret->end = within(ret->end, end, limit);
 	ret->end = min_u64(ret->end, size);
 	if (ret->end < ret->demand_end)
 		ret->end = ret->demand_end;
