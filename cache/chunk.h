@@ -26,6 +26,13 @@ struct cache;
 
 #define CHUNK_BLOCK ((uint64_t)128 << 10) /* bytes; the unit of CRCs */
 
+/* Where the block begins that byte ${off} lies in. */
+static inline uint64_t
+chunk_block_start(uint64_t off)
+{
+	return off / CHUNK_BLOCK * CHUNK_BLOCK;
+}
+
 struct chunk {
 	struct cache *cache;     /* [I] */
 	uint64_t node;           /* [I] its name */

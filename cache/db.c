@@ -234,12 +234,6 @@ db_is_damaged(struct db *db)
 	return atomic_load(&db->is_damaged);
 }
 
-const char *
-db_message(struct db *db)
-{
-	return sqlite3_errmsg(db->sql);
-}
-
 int
 db_begin(struct db *db)
 {

@@ -14,7 +14,7 @@
  * and are never used twice, so that a directory cookie, an inode number or
  * the name of a chunk file means one thing for ever.
  *
- * Errors: -ENOENT no such row; -EIO the database (its text by db_message());
+ * Errors: -ENOENT no such row; -EIO the database;
  * -ENOSPC; -EBADMSG damaged.
  */
 #ifndef CACHE_DB_H
@@ -112,9 +112,6 @@ void db_close(struct db *db);
 
 /* Whether SQLite found the file damaged since it was opened. */
 bool db_is_damaged(struct db *db);
-
-/* SQLite's words for the last error of this connection, for a log line. */
-const char *db_message(struct db *db);
 
 /* A number never given before, greater than all before. */
 int db_number(struct db *db, uint64_t *ret);

@@ -323,12 +323,6 @@ find_in_use(
 	return found;
 }
 
-static uint64_t
-block_down(uint64_t off)
-{
-	return off / CHUNK_BLOCK * CHUNK_BLOCK;
-}
-
 /*
  * Punch up to ${want} bytes out of [off, end), whole blocks, sparing what is
  * in use.
@@ -341,16 +335,17 @@ punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
 
 	while (freed < want && rangeset_next_run(&e->chunk.present, off, end,
 				   &run_off, &run_end)) {
-		run_off = block_down(run_off);
+		run_off = chunk_block_start(run_off);
 		if (run_end - run_off > want - freed)
-			run_end =
-			    block_down(run_off + want - freed) + CHUNK_BLOCK;
+			run_end = chunk_block_start(run_off + want - freed) +
+				  CHUNK_BLOCK;
 		if (find_in_use(&e->readers, run_off, run_end, &use)) {
 			if (use->off <= run_off) {
-				off = block_down(use->end - 1) + CHUNK_BLOCK;
+				off = chunk_block_start(use->end - 1) +
+				      CHUNK_BLOCK;
 				continue;
 			}
-			run_end = block_down(use->off);
+			run_end = chunk_block_start(use->off);
 			if (run_end <= run_off) {
 				off = run_off + CHUNK_BLOCK;
 				continue;

@@ -257,7 +257,7 @@ submit_locked(struct fetch *f)
 	f->call.if_match = f->etag;
 	if (f->by_version)
 		f->call.version_id = f->version_id;
-	f->call.off = f->at / CHUNK_BLOCK * CHUNK_BLOCK;
+	f->call.off = chunk_block_start(f->at);
 	f->call.len = f->end - f->call.off;
 	f->call.sink = on_bytes;
 	f->call.done = on_done;

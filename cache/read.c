@@ -36,12 +36,6 @@ struct serve {
 };
 
 static uint64_t
-block_down(uint64_t off)
-{
-	return off / CHUNK_BLOCK * CHUNK_BLOCK;
-}
-
-static uint64_t
 min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -79,9 +73,9 @@ next_piece(struct entry *e, uint64_t pos, uint64_t end, uint64_t *ret_off,
 			continue;
 		}
 		gap_end = min_u64(gap_end, fetch_next(e, gap_off));
-		gap_end =
-		    min_u64(block_down(gap_end + CHUNK_BLOCK - 1), e->size);
-		*ret_off = block_down(gap_off);
+		gap_end = min_u64(
+		    chunk_block_start(gap_end + CHUNK_BLOCK - 1), e->size);
+		*ret_off = chunk_block_start(gap_off);
 		*ret_end = ahead_piece_end(*ret_off, gap_end);
 		return true;
 	}
@@ -142,7 +136,7 @@ static int
 compare(struct serve *s, struct check *checks, const uint8_t *data)
 {
 	struct entry *e = s->entry;
-	uint64_t base = block_down(s->off);
+	uint64_t base = chunk_block_start(s->off);
 	int r = 0;
 
 	lock_take(&e->lock);
@@ -182,8 +176,9 @@ copy_out(struct serve *s, struct check *checks, unsigned due,
 	if (buffer == NULL)
 		return -ENOMEM;
 	if (due > 0) {
-		off = block_down(off);
-		end = min_u64(block_down(end + CHUNK_BLOCK - 1), e->size);
+		off = chunk_block_start(off);
+		end =
+		    min_u64(chunk_block_start(end + CHUNK_BLOCK - 1), e->size);
 	}
 	r = chunk_read(&e->chunk, off, buffer, (size_t)(end - off));
 	if (r == 0 && due > 0)
@@ -203,7 +198,7 @@ static struct reader
 range_of(const struct serve *s, struct waiter *w)
 {
 	struct reader range = {
-		.off = block_down(s->off), .end = s->end, .waiter = w
+		.off = chunk_block_start(s->off), .end = s->end, .waiter = w
 	};
 
 	if (w != NULL)
