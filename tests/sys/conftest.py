@@ -15,6 +15,7 @@ Options: --server NAME (repeatable), --long for tests marked "long".
 
 import functools
 import shutil
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -46,6 +47,9 @@ def pytest_configure(config):
                  "servers(name, ...): runs on these servers only"):
         config.addinivalue_line("markers", line)
     env.adopt_clean()
+    # A shell starts what runs in the background with Ctrl-C ignored; what
+    # the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process.become_subreaper()
 
 
