@@ -78,7 +78,8 @@ struct cache_config {
 struct cache_hooks {
 	void *arg;
 	/* ${name} in directory ${parent} changed remotely (or its listing:
-	 * name NULL).  ${node}: the old version's node, 0 if none. */
+	 * name NULL).  ${node}: the old version's node, 0 if none.
+	 * Also: what was read of file ${parent}, name NULL, was wrong. */
 	void (*changed)(
 	    void *arg, uint64_t parent, const char *name, uint64_t node);
 };
@@ -259,5 +260,43 @@ typedef bool cache_odd_fn(void *arg, const char *key, const char *reason);
 /* At most ${max} of them, by key, after the first ${from}. */
 int cache_odd_list(
     struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg);
+
+/* ---- keys, past the tree: for those that have no path ---- */
+
+/* The next bytes of an object, on the caller's thread.
+ * Returns: 0, or -errno: the call ends with it. */
+typedef int cache_key_bytes_fn(void *arg, const void *data, size_t len);
+
+/* A key, ${key_len} bytes and a '\0', and the size of its object.
+ * Returns: as above. */
+typedef int cache_key_line_fn(
+    void *arg, const char *key, size_t key_len, uint64_t size);
+
+/* What is asked of S3; all borrowed. */
+struct cache_key_call {
+	const char *key; /* as S3 knows it: it begins with config.prefix */
+	cache_key_bytes_fn *bytes;
+	cache_key_line_fn *line;
+	void *arg;
+	char message[256]; /* why it failed, for a person; may be "" */
+};
+
+/**
+ * cache_key_get(c, call, w):
+ * Give the bytes that S3 has under ${call->key} to ${call->bytes}, in order,
+ * all of one version, in memory for some MiB of them.  Nothing is cached.
+ * Returns: 0; -ENOENT no such key; -EPERM not below config.prefix; -ESTALE it
+ *     changed meanwhile; what ${call->bytes} returned; -EIO ...
+ */
+int cache_key_get(
+    struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/**
+ * cache_key_list(c, call, w):
+ * Give each key of S3 that begins with ${call->key} to ${call->line}.
+ * Returns: as above, but never -ENOENT for a key.
+ */
+int cache_key_list(
+    struct cache *c, struct cache_key_call *call, struct waiter *w);
 
 #endif

@@ -16,13 +16,16 @@
 #include <unistd.h>
 
 #include "fs/control.h"
+#include "fs/ctlline.h"
 #include "fs/ctlsock.h"
+#include "fs/delivery.h"
+#include "fs/keytext.h"
 #include "fs/mountinfo.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
 #define CLIENTS_MAX 16
-#define LINE_SIZE   1024 /* of a request */
+#define LINE_SIZE   4096 /* of a request, and a key in it */
 
 struct client {
 	int fd; /* -1: free */
@@ -34,6 +37,7 @@ struct client {
 struct control {
 	struct control_log log;
 	struct control_hooks hooks;
+	struct deliveries *deliveries;
 	pthread_t thread;
 	int listen_fd;
 	int signal_fd;
@@ -44,30 +48,14 @@ struct control {
 	ino_t path_ino;              /* what it is, while it is ours */
 };
 
-static void
-send_all(int fd, const char *p, size_t left)
-{
-	while (left > 0) {
-		ssize_t n = send(fd, p, left, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			return; /* the client is gone */
-		p += n;
-		left -= (size_t)n;
-	}
-}
-
-/* One line of JSON; takes the reference. */
+/* One line of JSON; takes the reference.  If the client is gone, poll says so
+ * next. */
 static void
 answer(struct client *client, json_t *value)
 {
-	char *text = value == NULL ? NULL : json_dumps(value, JSON_COMPACT);
-
-	if (text != NULL)
-		send_all(client->fd, text, strlen(text));
-	send_all(client->fd, "\n", 1);
-	free(text);
-	json_decref(value);
+	if (value == NULL)
+		value = json_pack("{s:s}", "error", "out of memory");
+	(void)ctlline_send_json(client->fd, value);
 }
 
 static void
@@ -132,6 +120,46 @@ do_log_level(struct control *c, struct client *client, json_t *request)
 	return error_of("the level must be error, warning, info or debug");
 }
 
+/* What comes from S3: the connection goes to who waits for it. */
+static json_t *
+deliver(struct control *c, struct client *client, json_t *request, bool is_list)
+{
+	const char *text = json_string_value(json_object_get(request, "key"));
+	struct buf key = BUF_INIT(KEYTEXT_KEY_MAX);
+	json_t *error = NULL;
+	int r = -EINVAL;
+
+	if (text != NULL)
+		r = keytext_unquote(text, &key);
+	if (r == 0)
+		r = delivery_start(c->deliveries, client->fd, is_list, &key);
+	buf_fini(&key);
+	if (r == 0)
+		client->fd = -1;
+	else if (r == -EOVERFLOW)
+		error = error_of("a key has at most 1024 bytes");
+	else if (r == -EINVAL)
+		error = error_of("no such key can be: in it % needs two hex "
+				 "digits, which are not 00");
+	else
+		error = error_of(r == -EBUSY ? "too many ask for keys at a "
+					       "time: try again later"
+					     : strerror(-r));
+	return error;
+}
+
+static json_t *
+do_get(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, false);
+}
+
+static json_t *
+do_keys(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, true);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(
@@ -139,23 +167,32 @@ static const struct {
 } commands[] = {
 	{ "status", do_status },
 	{ "odd", do_odd },
+	{ "get", do_get },
+	{ "keys", do_keys },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };
 
-static json_t *
-run_line(struct control *c, struct client *client)
+/* ${line}, and answer it, unless the connection went to who does. */
+static void
+run_line(struct control *c, struct client *client, const char *line)
 {
-	json_t *request = json_loads(client->line, 0, NULL), *result = NULL;
+	json_t *request = json_loads(line, 0, NULL), *result = NULL;
 	const char *name = json_string_value(json_object_get(request, "cmd"));
+	bool is_known = false;
 
-	for (size_t i = 0;
-	     name != NULL && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, name) == 0)
+	for (size_t i = 0; name != NULL && !is_known &&
+			   i < sizeof(commands) / sizeof(commands[0]);
+	     i++) {
+		is_known = strcmp(commands[i].name, name) == 0;
+		if (is_known)
 			result = commands[i].run(c, client, request);
 	}
 	json_decref(request);
-	return result != NULL ? result : error_of("unknown command");
+	if (!is_known)
+		result = error_of("unknown command");
+	if (client->fd >= 0)
+		answer(client, result);
 }
 
 static void
@@ -163,7 +200,7 @@ read_client(struct control *c, struct client *client)
 {
 	size_t room = LINE_SIZE - 1 - client->len;
 	ssize_t n = recv(client->fd, client->line + client->len, room, 0);
-	char *end;
+	char *line = client->line, *end;
 
 	if (n <= 0 || client->is_waiting) {
 		drop(client);
@@ -171,15 +208,19 @@ read_client(struct control *c, struct client *client)
 	}
 	client->len += (size_t)n;
 	client->line[client->len] = '\0';
-	end = strchr(client->line, '\n');
-	if (end == NULL) {
-		if (client->len == LINE_SIZE - 1)
-			drop(client); /* no request is that long */
+	while (client->fd >= 0 && (end = strchr(line, '\n')) != NULL) {
+		*end = '\0';
+		run_line(c, client, line);
+		line = end + 1;
+	}
+	if (client->fd < 0) { /* it was given away */
+		client->len = 0;
 		return;
 	}
-	*end = '\0';
-	client->len = 0;
-	answer(client, run_line(c, client));
+	client->len -= (size_t)(line - client->line);
+	memmove(client->line, line, client->len);
+	if (client->len == LINE_SIZE - 1)
+		drop(client); /* no request is that long */
 }
 
 /* Owner and root only. */
@@ -286,6 +327,7 @@ control_free(struct control *c, int status)
 {
 	if (c == NULL)
 		return;
+	deliveries_free(c->deliveries);
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *client = &c->clients[i];
 
@@ -324,6 +366,8 @@ control_start(const char *mountpoint, const struct control_log *log,
 	if (r == 0 && (c->signal_fd < 0 || c->stop_fd < 0))
 		r = -EMFILE;
 	if (r == 0)
+		r = deliveries_new(hooks->keys, hooks->arg, &c->deliveries);
+	if (r == 0)
 		r = -pthread_create(&c->thread, NULL, run, c);
 	if (r < 0) {
 		control_free(c, 1);
@@ -351,6 +395,8 @@ control_stop(struct control *c)
 		return;
 	(void)eventfd_write(c->stop_fd, 1);  /* cannot overflow */
 	(void)pthread_join(c->thread, NULL); /* it exists */
+	deliveries_free(c->deliveries);
+	c->deliveries = NULL;
 	unlink_socket(c);
 	close_fd(&c->listen_fd);
 }

@@ -6,17 +6,24 @@
  * (SO_PEERCRED).  A request is a line of JSON, so is the answer:
  *
  *	{"cmd": "status"}			{"state": "mounted", ...}
- *	{"cmd": "odd", "from": N}		[{"key": ..., "reason": ...}]
+ *	{"cmd": "odd", "from": N}		[{"key": ..., "text": ...,
+ *						"reason": ...}, ...]
  *						a page; [] after the last
+ *	{"cmd": "get", "key": TEXT}		see delivery.h; the connection
+ *	{"cmd": "keys", "key": TEXT}		then ends.  "keys": of a prefix
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "wait"}				{"waiting": true}
  *	anything else				{"error": "..."}
+ *
+ * "text" and TEXT are a key as keytext.h writes it, for it may hold any byte;
+ * "key" is null if it is not UTF-8 or holds a NUL.
  *
  * To "wait" a second answer comes when the daemon has ended its work:
  * {"status": 0}, or 1 if something could not be brought to S3.
  *
  * One thread, which also takes SIGHUP (the log is opened anew) and SIGUSR2
- * (debug messages on and off).  It never waits for S3.
+ * (debug messages on and off).  It never waits for S3: deliveries have threads
+ * of their own.
  */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H
@@ -24,6 +31,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "fs/delivery.h"
 #include "s3/base/log.h"
 
 struct control;
@@ -33,6 +41,7 @@ struct control_hooks {
 	void *arg;
 	json_t *(*status)(void *arg);             /* a new reference, or NULL */
 	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
+	delivery_fn *keys;                        /* of get and keys */
 };
 
 /* How messages are kept. */

@@ -105,6 +105,15 @@ on_odd(void *arg, uint64_t from)
 	return status_odd(m->cache, from);
 }
 
+static int
+on_keys(void *arg, bool is_list, struct cache_key_call *call, struct waiter *w)
+{
+	struct mount *m = arg;
+
+	return is_list ? cache_key_list(m->cache, call, w)
+		       : cache_key_get(m->cache, call, w);
+}
+
 /* The folder for caches, if cache= does not name one. */
 static int
 default_cache(struct options *o)
@@ -173,6 +182,8 @@ open_s3(struct mount *m)
 	if (r < 0)
 		(void)snprintf(m->message, sizeof(m->message), "%s",
 		    result.message[0] != '\0' ? result.message : strerror(-r));
+	else if (result.message[0] != '\0')
+		log_warn("%s", result.message);
 	return r;
 }
 
@@ -288,7 +299,7 @@ start(struct mount *m)
 {
 	struct options *o = &m->options;
 	struct control_hooks hooks = {
-		.arg = m, .status = on_status, .odd = on_odd
+		.arg = m, .status = on_status, .odd = on_odd, .keys = on_keys
 	};
 	struct control_log log;
 	int r;

@@ -30,7 +30,7 @@ const struct option_row option_rows[] = {
 	{ "sign_payload", OPTION_FLAG, AT(sign_payload), NULL, 0, 0, NULL,
 	  "SHA-256 of each body in its signature", NULL, NULL },
 	{ "checksum", OPTION_FLAG, AT(checksum), "1", 0, 0, "0|1",
-	  "CRC32C checksums; 0 for servers that choke", NULL, NULL },
+	  "checksums of bodies; 0 for servers that choke", NULL, NULL },
 	{ "cache", OPTION_TEXT, AT(cache), NULL, 0, 0, "DIR",
 	  "local folder, on a fast disk", NULL, NULL },
 	{ "cache_size", OPTION_SIZE, AT(cache_size), "10G", 4 * MIB, ANY,

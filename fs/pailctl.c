@@ -4,136 +4,20 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "fs/ctlcall.h"
+#include "fs/ctlodd.h"
 #include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
-#include "s3/base/buf.h"
-#include "s3/base/cleanup.h"
 
 #define EXIT_USAGE 2
 #define WORDS_MAX  3
-#define ANSWER_MAX (64U << 20)
-
-/* A daemon never waits for S3 before it answers. */
-#define PATIENCE_S 10
-
-/* One run of the program. */
-struct call {
-	char *mountpoint;  /* owned, as the kernel shows it */
-	const char *level; /* of log_level, or NULL */
-	bool as_json;
-};
-
-static int
-fail(const char *what, const char *mountpoint, const char *why)
-{
-	(void)fprintf(stderr, "pailctl: %s '%s': %s\n", what, mountpoint, why);
-	return -1;
-}
-
-static int
-find_mount(const char *mountpoint, struct mountinfo *ret)
-{
-	if (mountinfo_find(mountpoint, ret) == 0 && ret->is_pailfs)
-		return 0;
-	return fail("no pailfs is mounted on", mountpoint,
-	    "findmnt -t fuse.pailfs lists those there are");
-}
-
-/* Wait at most ${seconds} for an answer, 0: for ever. */
-static void
-set_patience(int fd, int seconds)
-{
-	struct timeval patience = { .tv_sec = seconds };
-
-	(void)setsockopt(
-	    fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-}
-
-/* Connect to the daemon of ${mountpoint}: a descriptor, or -1 and said. */
-static int
-connect_to(const char *mountpoint)
-{
-	struct mountinfo info;
-	int fd;
-
-	if (find_mount(mountpoint, &info) < 0)
-		return -1;
-	fd = ctlsock_connect(&info);
-	if (fd == -EACCES)
-		return fail("the mount is not yours on", mountpoint,
-		    "ask its owner, or root");
-	if (fd < 0)
-		return fail("no daemon answers for", mountpoint,
-		    "it has died (pailctl umount clears it), or had another "
-		    "$XDG_RUNTIME_DIR");
-	set_patience(fd, PATIENCE_S);
-	return fd;
-}
-
-/* One line from the daemon as JSON; NULL: it ended. */
-static json_t *
-read_answer(int fd)
-{
-	struct buf text = BUF_INIT(ANSWER_MAX);
-	json_t *value = NULL;
-	char c;
-
-	errno = 0;
-	while (recv(fd, &c, 1, 0) == 1) {
-		if (c == '\n') {
-			value =
-			    json_loads(buf_str(&text), JSON_DECODE_ANY, NULL);
-			break;
-		}
-		if (buf_add_char(&text, c) < 0)
-			break;
-	}
-	buf_fini(&text);
-	return value;
-}
-
-/* Send a command and read its answer; NULL: there was none, and that is said,
- * as is an answer that is an error.  ${from}: of a page, else 0. */
-static json_t *
-ask_from(int fd, const struct call *call, const char *command, json_int_t from)
-{
-	json_t *request = json_pack("{s:s, s:s?, s:I}", "cmd", command, "level",
-	    call->level, "from", from);
-	char *line = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
-	json_t *answer = NULL;
-	const char *error;
-
-	json_decref(request);
-	if (line != NULL && send(fd, line, strlen(line), MSG_NOSIGNAL) > 0 &&
-	    send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
-		answer = read_answer(fd);
-	free(line);
-	error = json_string_value(json_object_get(answer, "error"));
-	if (answer != NULL && error == NULL)
-		return answer;
-	(void)fail("no answer from the daemon of", call->mountpoint,
-	    error != NULL     ? error
-	    : errno == EAGAIN ? "it is there, but hangs"
-			      : "it just ended");
-	json_decref(answer);
-	return NULL;
-}
-
-static json_t *
-ask(int fd, const struct call *call, const char *command)
-{
-	return ask_from(fd, call, command, 0);
-}
 
 /* "12.3 MiB" */
 static const char *
@@ -224,78 +108,28 @@ print_status(json_t *status)
 	}
 }
 
-static void
-print_json(json_t *value)
-{
-	(void)json_dumpf(value, stdout, JSON_INDENT(2));
-	(void)putchar('\n');
-}
-
 static int
-do_status(const struct call *call)
+do_status(struct ctlcall *call)
 {
-	AUTO_CLOSE int fd = connect_to(call->mountpoint);
-	json_t *status = fd < 0 ? NULL : ask(fd, call, "status");
+	json_t *status =
+	    ctlcall_connect(call) < 0 ? NULL : ctlcall_ask(call, "status", 0);
 
 	if (status == NULL)
 		return EXIT_FAILURE;
 	if (call->as_json)
-		print_json(status);
+		ctlcall_print(status);
 	else
 		print_status(status);
 	json_decref(status);
 	return EXIT_SUCCESS;
 }
 
-static void
-print_odd(json_t *page)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(page, i, one)
-	{
-		const char *key =
-		    json_string_value(json_object_get(one, "key"));
-
-		(void)printf("%s\t%s\n", key == NULL ? "(not UTF-8)" : key,
-		    json_string_value(json_object_get(one, "reason")));
-	}
-}
-
 static int
-do_odd(const struct call *call)
+do_log_level(struct ctlcall *call)
 {
-	AUTO_CLOSE int fd = connect_to(call->mountpoint);
-	json_t *all = fd < 0 ? NULL : json_array(), *page = NULL;
-	json_int_t from = 0;
-
-	if (all == NULL)
-		return EXIT_FAILURE;
-	/* A page a time: there may be many. */
-	do {
-		json_decref(page);
-		page = ask_from(fd, call, "odd", from);
-		from += (json_int_t)json_array_size(page);
-		if (call->as_json)
-			(void)json_array_extend(all, page);
-		else
-			print_odd(page);
-	} while (json_array_size(page) > 0);
-	if (call->as_json && page != NULL)
-		print_json(all);
-	json_decref(all);
-	if (page == NULL)
-		return EXIT_FAILURE;
-	json_decref(page);
-	return EXIT_SUCCESS;
-}
-
-static int
-do_log_level(const struct call *call)
-{
-	AUTO_CLOSE int fd = connect_to(call->mountpoint);
-	json_t *answer = fd < 0 ? NULL : ask(fd, call, "log_level");
+	json_t *answer = ctlcall_connect(call) < 0
+			     ? NULL
+			     : ctlcall_ask(call, "log_level", 0);
 	int status = answer == NULL ? EXIT_FAILURE : EXIT_SUCCESS;
 
 	json_decref(answer);
@@ -308,50 +142,50 @@ clear(const char *mountpoint)
 {
 	int r = mountinfo_unmount(mountpoint, true);
 
-	(void)fail(r < 0 ? "cannot clear" : "cleared", mountpoint,
+	(void)ctlcall_fail(r < 0 ? "cannot clear" : "cleared", mountpoint,
 	    r < 0 ? strerror(-r) : "its daemon had died: see its log");
 	return EXIT_FAILURE;
 }
 
 /* Unmount, wait for the daemon's end, pass its status on. */
 static int
-do_umount(const struct call *call)
+do_umount(struct ctlcall *call)
 {
 	const char *mountpoint = call->mountpoint;
 	struct mountinfo info;
-	AUTO_CLOSE int fd = -1;
 	struct statvfs vfs;
-	json_t *answer;
+	json_t *answer = NULL;
 	int r, status = EXIT_FAILURE;
 
-	if (find_mount(mountpoint, &info) < 0)
+	if (ctlcall_find(mountpoint, &info) < 0)
 		return EXIT_FAILURE;
-	fd = ctlsock_connect(&info);
-	if (fd < 0 && statvfs(mountpoint, &vfs) < 0 && errno == ENOTCONN)
+	call->daemon.fd = ctlsock_connect(&info);
+	if (call->daemon.fd < 0 && statvfs(mountpoint, &vfs) < 0 &&
+	    errno == ENOTCONN)
 		return clear(mountpoint);
-	if (fd < 0)
-		fd = connect_to(mountpoint); /* says why not */
-	if (fd < 0)
-		return EXIT_FAILURE;
-	set_patience(fd, PATIENCE_S);
-	answer = ask(fd, call, "wait");
+	if (call->daemon.fd < 0 && ctlcall_connect(call) < 0)
+		return EXIT_FAILURE; /* it said why */
+	ctlcall_patience(call, CTLCALL_PATIENCE_S);
+	answer = ctlcall_ask(call, "wait", 0);
 	if (answer == NULL)
 		return EXIT_FAILURE;
 	json_decref(answer);
 	r = mountinfo_unmount(mountpoint, false);
 	if (r < 0) {
-		(void)fail("cannot unmount", mountpoint,
+		(void)ctlcall_fail("cannot unmount", mountpoint,
 		    r == -EBUSY ? "it is in use: fuser -vm shows by whom"
 				: strerror(-r));
 		return EXIT_FAILURE;
 	}
-	set_patience(fd, 0); /* what is to be sent may take its time */
-	answer = read_answer(fd);
-	if (json_is_object(answer))
+	/* What is to be sent may take its time. */
+	ctlcall_patience(call, 0);
+	answer = NULL;
+	r = ctlline_read(&call->daemon, &answer);
+	if (r == 0 && json_is_object(answer))
 		status =
 		    (int)json_integer_value(json_object_get(answer, "status"));
 	else
-		(void)fail("unmounted", mountpoint,
+		(void)ctlcall_fail("unmounted", mountpoint,
 		    "but its daemon ended without a word: see its log");
 	json_decref(answer);
 	return status;
@@ -360,13 +194,13 @@ do_umount(const struct call *call)
 /* The commands, one table. */
 static const struct {
 	const char *name;
-	int (*run)(const struct call *call);
+	int (*run)(struct ctlcall *call);
 	bool has_level;
 	const char *help;
 } commands[] = {
 	{ "status", do_status, false, "what the mount does, and did" },
 	{ "umount", do_umount, false, "unmount, and wait until all is done" },
-	{ "odd", do_odd, false, "keys of the bucket that have no path" },
+	{ "odd", ctlodd_run, false, "keys of the bucket that have no path" },
 	{ "log_level", do_log_level, true,
 	    "log error, warning, info or debug from now on" },
 };
@@ -376,7 +210,7 @@ static const struct {
 static void
 print_help(FILE *to)
 {
-	(void)fputs("usage: pailctl COMMAND MOUNTPOINT [--json]\n\n", to);
+	(void)fputs("usage: pailctl COMMAND MOUNTPOINT [options]\n\n", to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		char left[40];
 
@@ -384,9 +218,14 @@ print_help(FILE *to)
 		    commands[i].name, commands[i].has_level ? " LEVEL" : "");
 		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
 	}
-	(void)fputs("\n  --json     what status and odd say, for programs\n"
-		    "  --help     this\n"
-		    "  --version  which version this is\n",
+	(void)fputs(
+	    "\n  --json         what status and odd say, for programs\n"
+	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
+	    "sizes\n"
+	    "  --get KEY      odd: what S3 has under a key\n"
+	    "  --output FILE  of --get: into this file, not to the terminal\n"
+	    "  --help         this\n"
+	    "  --version      which version this is\n",
 	    to);
 }
 
@@ -399,7 +238,7 @@ usage(const char *what, const char *word)
 }
 
 static int
-run(struct call *call, char *const words[], int count)
+run(struct ctlcall *call, char *const words[], int count)
 {
 	size_t i = 0;
 	int r;
@@ -415,23 +254,58 @@ run(struct call *call, char *const words[], int count)
 	call->level = commands[i].has_level ? words[2] : NULL;
 	r = mountinfo_canonical(words[1], &call->mountpoint);
 	if (r < 0) {
-		(void)fail("no mount point", words[1], strerror(-r));
+		(void)ctlcall_fail("no mount point", words[1], strerror(-r));
 		return EXIT_FAILURE;
 	}
 	r = commands[i].run(call);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)ctlcall_fail("cannot write", "-", strerror(errno));
+		r = EXIT_FAILURE;
+	}
 	free(call->mountpoint);
 	return r;
+}
+
+/* The options that take a word. */
+static const char **
+word_option(struct ctlcall *call, const char *name)
+{
+	if (strcmp(name, "--get") == 0)
+		return &call->get;
+	if (strcmp(name, "--list") == 0)
+		return &call->list;
+	return strcmp(name, "--output") == 0 ? &call->output : NULL;
+}
+
+/* Options that do not go together. */
+static int
+check_options(const struct ctlcall *call, const char *command)
+{
+	if ((call->get != NULL || call->list != NULL) &&
+	    strcmp(command, "odd") != 0)
+		return usage("only odd has --get and --list, not ", command);
+	if (call->get != NULL && (call->list != NULL || call->as_json))
+		return usage("--get goes with --output only", "");
+	if (call->output != NULL && call->get == NULL)
+		return usage("--output goes with --get only", "");
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct call call = { .mountpoint = NULL };
+	struct ctlcall call = CTLCALL_INIT;
 	char *words[WORDS_MAX];
-	int count = 0;
+	int count = 0, r;
 
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0) {
+		const char **word = word_option(&call, argv[i]);
+
+		if (word != NULL) {
+			if (++i == argc)
+				return usage("no word after ", argv[i - 1]);
+			*word = argv[i];
+		} else if (strcmp(argv[i], "--json") == 0) {
 			call.as_json = true;
 		} else if (strcmp(argv[i], "--help") == 0 ||
 			   strcmp(argv[i], "-h") == 0) {
@@ -452,5 +326,6 @@ main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	return run(&call, words, count);
+	r = check_options(&call, words[0]);
+	return r != 0 ? r : run(&call, words, count);
 }

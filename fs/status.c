@@ -2,9 +2,11 @@
 /*
  * status.c - what pailctl status says of a mount, as JSON.
  */
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/delivery.h"
 #include "fs/session.h"
 #include "fs/settings.h"
 #include "fs/status.h"
@@ -48,11 +50,13 @@ status_json(const struct status *st)
 static bool
 add_odd(void *arg, const char *key, const char *reason)
 {
-	/* A key that is not UTF-8 has no JSON: its bytes go unsaid. */
-	json_t *one = json_pack("{s:s, s:s}", "key", key, "reason", reason);
+	json_t *one = delivery_key_json(key, strlen(key));
 
-	if (one == NULL)
-		one = json_pack("{s:n, s:s}", "key", "reason", reason);
+	if (one != NULL &&
+	    json_object_set_new(one, "reason", json_string(reason)) < 0) {
+		json_decref(one);
+		return false;
+	}
 	return json_array_append_new(arg, one) == 0;
 }
 

@@ -27,7 +27,7 @@ struct status {
 json_t *status_json(const struct status *st);
 
 /* A page of STATUS_ODD_MAX keys that have no path, after the first ${from}:
- * [{"key": ..., "reason": ...}]. */
+ * [{"key": ..., "text": ..., "reason": ...}]; see control.h. */
 json_t *status_odd(struct cache *c, uint64_t from);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "fs/control.h"
 #include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
+#include "s3/base/wait.h"
 
 #define MOUNT "/proc"
 
@@ -45,13 +47,37 @@ give_odd(void *arg, uint64_t from)
 	return json_pack("[{s:s, s:s}]", "key", "a//b", "reason", "why");
 }
 
+/* "big": more than a socket takes; "wait": until interrupted; others fail. */
+static int
+run_keys(void *arg, bool is_list, struct cache_key_call *call, struct waiter *w)
+{
+	static char data[4 << 20];
+	int r = 0;
+
+	(void)arg;
+	if (is_list) {
+		(void)call->line(call->arg, "\xff", 1, 7);
+		return call->line(call->arg, "a\0b", 3, 8);
+	}
+	if (strcmp(call->key, "small%") == 0)
+		return call->bytes(call->arg, "hello", 5);
+	while (r == 0 && strcmp(call->key, "big") == 0)
+		r = call->bytes(call->arg, data, sizeof(data));
+	while (r == 0 && strcmp(call->key, "wait") == 0)
+		r = waiter_wait(w, WAIT_FOREVER);
+	(void)snprintf(
+	    call->message, sizeof(call->message), "%s is not here", call->key);
+	return r < 0 ? r : -ENOENT;
+}
+
 static int
 set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct control_hooks hooks = {
-		.arg = f, .status = give_status, .odd = give_odd
-	};
+	struct control_hooks hooks = { .arg = f,
+		.status = give_status,
+		.odd = give_odd,
+		.keys = run_keys };
 	struct control_log log = { .level = LOG_LEVEL_ERROR };
 	sigset_t set;
 
@@ -211,6 +237,110 @@ test_pieces(void **state)
 	(void)close(fd);
 }
 
+/* Two questions in one piece, and half of a third. */
+static void
+test_together(void **state)
+{
+	static const char one[] = "{\"cmd\":\"status\"}\n";
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s%s {\"cmd\":", one, one);
+	assert_non_null(strstr(ask(fd, text), "mounted"));
+	assert_non_null(strstr(read_line(fd), "mounted"));
+	assert_non_null(strstr(ask(fd, "\"odd\"}\n"), "a//b"));
+	(void)close(fd);
+}
+
+static void
+test_a_key(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+	char bytes[5];
+
+	assert_string_equal(
+	    ask(fd, "{\"cmd\":\"get\",\"key\":\"%73mall%25\"}\n"),
+	    "{\"len\":5}");
+	assert_int_equal(recv(fd, bytes, 5, MSG_WAITALL), 5);
+	assert_memory_equal(bytes, "hello", 5);
+	assert_string_equal(read_line(fd), "{\"done\":true}");
+	assert_string_equal(read_line(fd), "");
+	(void)close(fd);
+	fd = connect_or_skip(f);
+	assert_string_equal(ask(fd, "{\"cmd\":\"get\",\"key\":\"none\"}\n"),
+	    "{\"error\":\"none is not here\"}");
+	assert_string_equal(read_line(fd), "");
+	(void)close(fd);
+	/* The message is no UTF-8. */
+	fd = connect_or_skip(f);
+	assert_non_null(
+	    strstr(ask(fd, "{\"cmd\":\"get\",\"key\":\"%ff\"}\n"), "error"));
+	(void)close(fd);
+	/* What is no key; the connection stays. */
+	fd = connect_or_skip(f);
+	assert_non_null(
+	    strstr(ask(fd, "{\"cmd\":\"get\",\"key\":\"%\"}\n"), "error"));
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"get\"}\n"), "error"));
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"status\"}\n"), "mounted"));
+	(void)close(fd);
+}
+
+static void
+test_keys(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(ask(fd, "{\"cmd\":\"keys\",\"key\":\"\"}\n"),
+	    "[{\"key\":null,\"text\":\"%FF\",\"size\":7},"
+	    "{\"key\":null,\"text\":\"a%00b\",\"size\":8}]");
+	assert_string_equal(read_line(fd), "{\"done\":true}");
+	(void)close(fd);
+}
+
+/* Readers that do not read, and an S3 that does not answer: commands are
+ * answered, there is a limit, and the end comes. */
+static void
+test_deliveries_that_hang(void **state)
+{
+	static const char big[] = "{\"cmd\":\"get\",\"key\":\"big\"}\n";
+	static const char hang[] = "{\"cmd\":\"get\",\"key\":\"wait\"}\n";
+	struct fixture *f = *state;
+	int fds[DELIVERIES_MAX], fd;
+
+	for (int i = 0; i < DELIVERIES_MAX; i++) {
+		const char *line = i % 2 == 0 ? big : hang;
+
+		fds[i] = connect_or_skip(f);
+		assert_int_equal(send(fds[i], line, strlen(line), MSG_NOSIGNAL),
+		    strlen(line));
+	}
+	assert_non_null(strstr(read_line(fds[0]), "len"));
+	assert_non_null(strstr(read_line(fds[2]), "len"));
+	fd = connect_or_skip(f);
+	assert_non_null(strstr(ask(fd, "{\"cmd\":\"status\"}\n"), "mounted"));
+	assert_non_null(strstr(ask(fd, hang), "too many"));
+	/* One that goes makes room. */
+	(void)close(fds[0]);
+	for (int i = 0; i < 500 && f->calls < 2; i++) {
+		const struct timespec pause = { 0, 10000000 };
+
+		(void)nanosleep(&pause, NULL);
+		if (strstr(ask(fd, "{\"cmd\":\"keys\",\"key\":\"\"}\n"),
+			"too many") == NULL)
+			f->calls = 2;
+	}
+	assert_int_equal(f->calls, 2);
+	(void)close(fd);
+	control_stop(f->control);
+	control_free(f->control, 0);
+	f->control = NULL;
+	for (int i = 1; i < DELIVERIES_MAX; i++)
+		(void)close(fds[i]);
+}
+
 /* Who waits for the end is told how it was. */
 static void
 test_wait(void **state)
@@ -263,6 +393,10 @@ main(void)
 		TEST(test_nonsense),
 		TEST(test_endless_line),
 		TEST(test_pieces),
+		TEST(test_together),
+		TEST(test_a_key),
+		TEST(test_keys),
+		TEST(test_deliveries_that_hang),
 		TEST(test_wait),
 		TEST(test_the_socket),
 	};

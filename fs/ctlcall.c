@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctlcall.c - pailctl asks the daemon of a mount.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "fs/ctlcall.h"
+#include "fs/ctlsock.h"
+#include "fs/mountinfo.h"
+
+int
+ctlcall_fail(const char *what, const char *name, const char *why)
+{
+	(void)fprintf(stderr, "pailctl: %s '%s': %s\n", what, name, why);
+	return -1;
+}
+
+int
+ctlcall_find(const char *mountpoint, struct mountinfo *ret)
+{
+	if (mountinfo_find(mountpoint, ret) == 0 && ret->is_pailfs)
+		return 0;
+	return ctlcall_fail("no pailfs is mounted on", mountpoint,
+	    "findmnt -t fuse.pailfs lists those there are");
+}
+
+void
+ctlcall_patience(struct ctlcall *call, int seconds)
+{
+	struct timeval patience = { .tv_sec = seconds };
+
+	(void)setsockopt(call->daemon.fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	    sizeof(patience));
+}
+
+int
+ctlcall_connect(struct ctlcall *call)
+{
+	const char *mountpoint = call->mountpoint;
+	struct mountinfo info;
+	int fd;
+
+	if (ctlcall_find(mountpoint, &info) < 0)
+		return -1;
+	fd = ctlsock_connect(&info);
+	if (fd == -EACCES)
+		return ctlcall_fail("the mount is not yours on", mountpoint,
+		    "ask its owner, or root");
+	if (fd < 0)
+		return ctlcall_fail("no daemon answers for", mountpoint,
+		    "it has died (pailctl umount clears it), or had another "
+		    "$XDG_RUNTIME_DIR");
+	call->daemon.fd = fd;
+	ctlcall_patience(call, CTLCALL_PATIENCE_S);
+	return 0;
+}
+
+/* A line of the daemon, NULL if there was none, or an error.  The latter two
+ * are said. */
+static json_t *
+read_answer(struct ctlcall *call)
+{
+	json_t *answer = NULL;
+	int r = ctlline_read(&call->daemon, &answer);
+	const char *error = json_string_value(json_object_get(answer, "error"));
+
+	if (r == 0 && error == NULL)
+		return answer;
+	(void)ctlcall_fail("no answer from the daemon of", call->mountpoint,
+	    error != NULL   ? error
+	    : r == -EAGAIN  ? "it is there, but hangs"
+	    : r == -ENODATA ? "it just ended"
+			    : strerror(-r));
+	json_decref(answer);
+	return NULL;
+}
+
+int
+ctlcall_send(
+    struct ctlcall *call, const char *command, json_int_t from, const char *key)
+{
+	return ctlline_send_json(call->daemon.fd,
+	    json_pack("{s:s, s:s?, s:I, s:s?}", "cmd", command, "level",
+		call->level, "from", from, "key", key));
+}
+
+json_t *
+ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from)
+{
+	/* If it fails, the daemon ended, and reading tells. */
+	(void)ctlcall_send(call, command, from, NULL);
+	return read_answer(call);
+}
+
+void
+ctlcall_print(json_t *value)
+{
+	(void)json_dumpf(value, stdout, JSON_INDENT(2));
+	(void)putchar('\n');
+}

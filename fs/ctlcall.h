@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctlcall.h - pailctl asks the daemon of a mount.
+ *
+ *	struct ctlcall call = CTLCALL_INIT;
+ *	call.mountpoint = ...;
+ *	if (ctlcall_connect(&call) < 0) ...
+ *	answer = ctlcall_ask(&call, "status", 0);
+ *
+ * What goes wrong is said on standard error here.  One thread; no locks.
+ */
+#ifndef FS_CTLCALL_H
+#define FS_CTLCALL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "fs/ctlline.h"
+
+/* A daemon does not wait for S3 before it answers, but for keys. */
+#define CTLCALL_PATIENCE_S 10
+
+/* Opaque types. */
+struct mountinfo;
+
+/* One run of pailctl. */
+struct ctlcall {
+	char *mountpoint;   /* owned, as the kernel shows it */
+	const char *level;  /* of log_level, or NULL */
+	const char *get;    /* of odd: a key, or NULL */
+	const char *list;   /* of odd: a prefix, or NULL */
+	const char *output; /* of get: a file, or NULL */
+	bool as_json;
+	struct ctlline daemon; /* its fd -1 while not connected */
+};
+
+/* clang-format off */
+#define CTLCALL_INIT { .mountpoint = NULL, .daemon = CTLLINE_INIT(-1) }
+/* clang-format on */
+
+/* Say "${what} '${name}': ${why}".  Returns: -1. */
+int ctlcall_fail(const char *what, const char *name, const char *why);
+
+/* The pailfs that is mounted on ${mountpoint}: 0, or -1 and said. */
+int ctlcall_find(const char *mountpoint, struct mountinfo *ret);
+
+/* Wait at most ${seconds} for an answer, 0: for ever. */
+void ctlcall_patience(struct ctlcall *call, int seconds);
+
+/* Connect to the daemon: 0, or -1 and said. */
+int ctlcall_connect(struct ctlcall *call);
+
+/* Send a command: ${from} the first of a page, ${key} NULL: none.  Returns: 0
+ * or -errno, which is not said. */
+int ctlcall_send(struct ctlcall *call, const char *command, json_int_t from,
+    const char *key);
+
+/* Send a command and read its answer; NULL: there was none, or an error; both
+ * are said. */
+json_t *ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from);
+
+/* Print ${value} for programs. */
+void ctlcall_print(json_t *value);
+
+#endif

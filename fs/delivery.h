@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * delivery.h - what S3 has under a key, on its way to pailctl.
+ *
+ * S3 lets us wait, and so may who reads: each runs in a thread of its own, up
+ * to DELIVERIES_MAX at a time, on a connection that is given to it.  What it
+ * sends there, for the two commands that control.h names:
+ *
+ *	get	{"len": N} and a newline, then N bytes; again and again
+ *	keys	[{"key": ..., "text": ..., "size": N}, ...]; likewise
+ *	then	{"done": true}, or {"error": "..."}: all before is worth nothing
+ *
+ * Threads: new, start and free from one thread.  Lock: a leaf.
+ */
+#ifndef FS_DELIVERY_H
+#define FS_DELIVERY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "cache/cache.h"
+
+#define DELIVERIES_MAX 4
+
+/* Opaque types. */
+struct buf;
+struct deliveries;
+
+/* cache_key_get() or cache_key_list(). */
+typedef int delivery_fn(
+    void *arg, bool is_list, struct cache_key_call *call, struct waiter *w);
+
+/**
+ * deliveries_new(run, arg, ret):
+ * Memory:  borrows ${arg} until deliveries_free().
+ * Returns: 0 or -ENOMEM.
+ */
+int deliveries_new(delivery_fn *run, void *arg, struct deliveries **ret);
+
+/* End all that is under way, and free.  NULL is fine. */
+void deliveries_free(struct deliveries *d);
+
+/**
+ * delivery_start(d, fd, is_list, key):
+ * Send what is under ${key} to ${fd}.
+ * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
+ * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
+ */
+int delivery_start(struct deliveries *d, int fd, bool is_list, struct buf *key);
+
+/* A key as JSON: {"key": ... or null, "text": ...}; NULL: no memory. */
+json_t *delivery_key_json(const char *key, size_t len);
+
+#endif
