@@ -88,7 +88,7 @@ load_present(struct chunk *ch, uint64_t *ret_bytes)
 static void
 mend_file(struct chunk *ch)
 {
-	uint64_t off = 0, gap_off, gap_end, size, bytes;
+	uint64_t size, bytes;
 	struct stat st;
 
 	if (fstat(ch->fd, &st) < 0)
@@ -101,14 +101,7 @@ mend_file(struct chunk *ch)
 	if ((uint64_t)st.st_blocks * 512 <=
 	    rangeset_bytes(&ch->present) + 2 * CHUNK_BLOCK)
 		return;
-	while (off < size &&
-	       rangeset_next_gap(&ch->present, off, size, &gap_off, &gap_end)) {
-		if (fallocate(ch->fd,
-			FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)gap_off, (off_t)(gap_end - gap_off)) < 0)
-			return; /* it only takes room */
-		off = gap_end;
-	}
+	chunk_trim(ch, 0, size);
 }
 
 /* A block that is present in part, or has no CRC, proves nothing: after power
@@ -385,8 +378,31 @@ chunk_set_checked(struct chunk *ch, uint64_t block)
 		page->checked[i / 8] |= (uint8_t)(1U << (i % 8));
 }
 
+/* Make a hole of [off, end). */
+static int
+make_hole(struct chunk *ch, uint64_t off, uint64_t end)
+{
+	if (fallocate(ch->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)off, (off_t)(end - off)) < 0)
+		return -errno;
+	return 0;
+}
+
+void
+chunk_trim(struct chunk *ch, uint64_t off, uint64_t end)
+{
+	uint64_t gap_off, gap_end;
+
+	while (off < end &&
+	       rangeset_next_gap(&ch->present, off, end, &gap_off, &gap_end)) {
+		if (make_hole(ch, gap_off, gap_end) < 0)
+			return; /* it only takes room */
+		off = gap_end;
+	}
+}
+
 int
-chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
+chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 {
 	uint64_t before = rangeset_bytes(&ch->present), freed;
 	int r;
@@ -400,12 +416,18 @@ chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
 	ch->is_changed = true;
 	for (uint64_t b = off / CHUNK_BLOCK; b * CHUNK_BLOCK < end; b++)
 		chunk_clear_crc(ch, b);
-	r = chunk_flush(ch);
-	if (r == 0 &&
-	    fallocate(ch->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		(off_t)off, (off_t)(end - off)) < 0)
-		r = -errno;
 	/* Not present any more, whatever the file still holds. */
 	free_bytes(ch->cache, freed);
-	return r;
+	return chunk_flush(ch);
+}
+
+int
+chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
+{
+	uint64_t before = rangeset_bytes(&ch->present);
+	int r = chunk_withdraw(ch, off, end);
+
+	if (r < 0 || rangeset_bytes(&ch->present) == before)
+		return r;
+	return make_hole(ch, off, end);
 }

@@ -66,6 +66,13 @@ int chunk_add(struct chunk *ch, uint64_t off, uint64_t len);
 /* Take [off, end) out: facts first, then the file's blocks. */
 int chunk_punch(struct chunk *ch, uint64_t off, uint64_t end);
 
+/* Call [off, end) absent, but let who reads it now end: the file stays as it
+ * is, and the range is written anew, or chunk_trim() comes later. */
+int chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end);
+
+/* What the file holds of [off, end) that is not present shall take no room. */
+void chunk_trim(struct chunk *ch, uint64_t off, uint64_t end);
+
 /* The CRC of block number ${block}; false if it has none. */
 bool chunk_get_crc(struct chunk *ch, uint64_t block, uint32_t *ret);
 

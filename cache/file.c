@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "cache/ahead.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
@@ -16,8 +15,8 @@
 #include "s3/base/cleanup.h"
 
 struct cache_file {
-	struct entry *entry; /* [I] a reference */
-	struct ahead ahead;  /* [e] */
+	struct entry *entry;     /* [I] a reference */
+	struct read_state reads; /* [e] */
 };
 
 static int
@@ -86,7 +85,7 @@ int
 cache_file_read(struct cache_file *f, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
 {
-	return read_bytes(f->entry, &f->ahead, off, len, w, ret);
+	return read_bytes(f->entry, &f->reads, off, len, w, ret);
 }
 
 void

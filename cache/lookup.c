@@ -15,7 +15,6 @@
 #include "cache/trouble.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
-#include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
 /* An object that changes at each look has no type in the end. */
@@ -23,38 +22,17 @@
 
 /* Two questions asked at once: is there an object, is there a directory. */
 struct probe {
-	struct lock lock;
-	struct waiter *waiter; /* [lock] */
-	bool head_pending;     /* [lock] */
-	bool list_pending;     /* [lock] */
 	struct s3_call head;
 	struct s3_call list;
 	char *key;    /* owned: of the object */
 	char *prefix; /* owned: of the directory */
 };
 
-/* On the net thread. */
-static void
-on_done(struct s3_call *call)
-{
-	struct probe *p = call->arg;
-
-	lock_take(&p->lock);
-	if (call == &p->head)
-		p->head_pending = false;
-	else
-		p->list_pending = false;
-	if (!p->head_pending && !p->list_pending)
-		waiter_wake(p->waiter);
-	lock_drop(&p->lock);
-}
-
 static void
 probe_fini(struct probe *p)
 {
 	s3_call_fini(&p->head);
 	s3_call_fini(&p->list);
-	lock_fini(&p->lock);
 	free(p->key);
 	free(p->prefix);
 }
@@ -67,7 +45,6 @@ probe_init(
 	int r;
 
 	*p = (struct probe){ 0 };
-	lock_init(&p->lock);
 	s3_call_init(&p->head, S3_HEAD_OBJECT);
 	s3_call_init(&p->list, S3_LIST_OBJECTS);
 	r = view_prefix(c, dir->id, &prefix);
@@ -79,51 +56,25 @@ probe_init(
 	p->head.key = p->key;
 	p->list.prefix = p->prefix;
 	p->list.max_keys = 1;
-	p->head.done = on_done;
-	p->list.done = on_done;
-	p->head.arg = p;
-	p->list.arg = p;
 	/* A key over 1024 bytes cannot exist. */
 	return r == -ENAMETOOLONG ? -ENOENT : r;
-}
-
-/* Wait until no call is pending, even if ${w} was interrupted. */
-static void
-probe_settle(struct probe *p, struct s3 *s3)
-{
-	struct waiter own;
-	bool busy;
-
-	waiter_init(&own);
-	lock_take(&p->lock);
-	p->waiter = &own;
-	busy = p->head_pending || p->list_pending;
-	if (p->head_pending)
-		s3_cancel(s3, &p->head);
-	if (p->list_pending)
-		s3_cancel(s3, &p->list);
-	lock_drop(&p->lock);
-	if (busy)
-		(void)waiter_wait(&own, WAIT_FOREVER);
-	lock_take(&p->lock); /* done() has let go of it */
-	lock_drop(&p->lock);
-	waiter_fini(&own);
 }
 
 /* Ask both questions and wait for the answers. */
 static int
 probe_run(struct probe *p, struct s3 *s3, struct waiter *w)
 {
-	int r;
+	struct s3_call *calls[] = { &p->head, &p->list };
+	int r = 0;
 
-	waiter_reset(w);
-	p->waiter = w;
-	p->head_pending = true;
-	p->list_pending = true;
-	s3_submit(s3, &p->head);
-	s3_submit(s3, &p->list);
-	r = waiter_wait(w, WAIT_FOREVER);
-	probe_settle(p, s3);
+	for (int i = 0; i < 2; i++)
+		s3_submit(s3, calls[i]);
+	for (int i = 0; i < 2 && r == 0; i++)
+		r = s3_wait(s3, calls[i], w);
+	for (int i = 0; i < 2 && r < 0; i++)
+		s3_cancel(s3, calls[i]);
+	for (int i = 0; i < 2 && r < 0; i++)
+		(void)s3_wait(s3, calls[i], NULL); /* not interrupted */
 	return r;
 }
 
@@ -226,7 +177,6 @@ ask_dir(struct cache *c, const struct row *dir, const struct row *row,
 
 	r = probe_init(&p, c, dir, row->name);
 	if (r == 0) {
-		p.list.done = NULL;
 		(void)s3_run(c->s3, &p.list, w); /* the result is there */
 		r = trouble_errno(&p.list);
 	}

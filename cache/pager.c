@@ -9,8 +9,6 @@
 #include "cache/pager.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
-#include "s3/base/lock.h"
-#include "s3/base/wait.h"
 #include "s3/s3.h"
 
 struct pager {
@@ -23,9 +21,6 @@ struct pager {
 	char *token;         /* owned: of next; NULL for the first */
 	bool is_over;        /* now was the last */
 	bool is_sent;        /* next was submitted */
-	struct lock lock;
-	bool is_done;          /* [lock] next has come */
-	struct waiter *waiter; /* [lock] who waits for it */
 };
 
 static void
@@ -42,7 +37,6 @@ pager_new(struct s3 *s3, const char *prefix, bool delimiter,
 
 	if (p == NULL)
 		return -ENOMEM;
-	lock_init(&p->lock);
 	s3_call_init(&p->now, S3_LIST_OBJECTS);
 	s3_call_init(&p->next, S3_LIST_OBJECTS);
 	p->s3 = s3;
@@ -57,19 +51,6 @@ pager_new(struct s3 *s3, const char *prefix, bool delimiter,
 	return 0;
 }
 
-/* On the net thread. */
-static void
-on_done(struct s3_call *call)
-{
-	struct pager *p = call->arg;
-
-	lock_take(&p->lock);
-	p->is_done = true;
-	if (p->waiter != NULL)
-		waiter_wake(p->waiter);
-	lock_drop(&p->lock);
-}
-
 static void
 submit(struct pager *p)
 {
@@ -78,44 +59,8 @@ submit(struct pager *p)
 	p->next.delimiter = p->delimiter;
 	p->next.start_after = p->token == NULL ? p->start_after : NULL;
 	p->next.token = p->token;
-	p->next.done = on_done;
-	p->next.arg = p;
-	p->is_done = false;
 	p->is_sent = true;
 	s3_submit(p->s3, &p->next);
-}
-
-static int
-wait_for(struct pager *p, struct waiter *w)
-{
-	bool done;
-	int r = 0;
-
-	waiter_reset(w);
-	lock_take(&p->lock);
-	done = p->is_done;
-	p->waiter = w;
-	lock_drop(&p->lock);
-	if (!done)
-		r = waiter_wait(w, WAIT_FOREVER);
-	lock_take(&p->lock);
-	p->waiter = NULL;
-	lock_drop(&p->lock);
-	return r;
-}
-
-static int
-wait_next(struct pager *p, struct waiter *w)
-{
-	struct waiter own;
-	int r;
-
-	if (w != NULL)
-		return wait_for(p, w);
-	waiter_init(&own);
-	r = wait_for(p, &own);
-	waiter_fini(&own);
-	return r;
 }
 
 void
@@ -124,15 +69,11 @@ pager_free(struct pager *p)
 	if (p == NULL)
 		return;
 	if (p->is_sent) {
-		lock_take(&p->lock);
-		if (!p->is_done)
-			s3_cancel(p->s3, &p->next);
-		lock_drop(&p->lock);
-		(void)wait_next(p, NULL); /* cannot be interrupted */
+		s3_cancel(p->s3, &p->next);
+		(void)s3_wait(p->s3, &p->next, NULL); /* not interrupted */
 	}
 	s3_call_fini(&p->now);
 	s3_call_fini(&p->next);
-	lock_fini(&p->lock);
 	free(p->token);
 	free(p->prefix);
 	free(p->start_after);
@@ -151,7 +92,7 @@ pager_next(struct pager *p, struct waiter *w, const struct s3_page **ret,
 	}
 	if (!p->is_sent)
 		submit(p);
-	r = wait_next(p, w);
+	r = s3_wait(p->s3, &p->next, w);
 	if (r < 0)
 		return r;
 	p->is_sent = false;

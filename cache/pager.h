@@ -3,7 +3,7 @@
  * pager.h - the pages of one listing, the next one always on its way while
  * the caller works on the one it has.
  *
- * One thread at a time.  Locks: a leaf of its own.
+ * One thread at a time.  Locks: none.
  */
 #ifndef CACHE_PAGER_H
 #define CACHE_PAGER_H

@@ -25,9 +25,13 @@
 /* Blocks that one read touches: a read of CACHE_READ_MAX at any offset. */
 #define BLOCKS_MAX (CACHE_READ_MAX / CHUNK_BLOCK + 1)
 
+/* So long a range that failed is not asked for again. */
+#define FAILED_MS 1000
+
 /* One read while it is served. */
 struct serve {
 	struct entry *entry;
+	struct read_state *state;
 	uint64_t off;
 	uint64_t end;
 	struct ahead_want want;
@@ -224,6 +228,33 @@ serve_local(struct serve *s, struct cache_bytes *ret)
 	return r;
 }
 
+/* The read could not be served: keep in mind why. */
+static void
+note_failed(struct serve *s, int err)
+{
+	struct read_state *state = s->state;
+
+	if (err == 0 || err == -EAGAIN)
+		return;
+	state->failed_off = s->off;
+	state->failed_end = s->end;
+	state->failed_ms = clock_mono_ms(s->entry->cache->clock);
+	state->failed_err = err;
+}
+
+/* Why a part of the read has just failed; 0: it has not. */
+static int
+failed_just_now(const struct serve *s)
+{
+	const struct read_state *state = s->state;
+	int64_t now = clock_mono_ms(s->entry->cache->clock);
+
+	if (s->off >= state->failed_end || s->end <= state->failed_off ||
+	    now - state->failed_ms >= FAILED_MS)
+		return 0;
+	return state->failed_err;
+}
+
 /* Start the pieces and wait for the read's own. */
 static int
 serve_remote(struct serve *s, struct fetch **pieces, unsigned count)
@@ -241,6 +272,7 @@ serve_remote(struct serve *s, struct fetch **pieces, unsigned count)
 	r = waiter_wait(s->waiter, WAIT_FOREVER);
 	lock_take(&e->lock);
 	list_remove(&range.link);
+	note_failed(s, range.err);
 	if (r == 0)
 		r = range.err;
 	return r == 0 ? -EAGAIN : r;
@@ -264,6 +296,9 @@ serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
 
 	if (!local && e->lost < 0)
 		return e->lost;
+	r = local ? 0 : failed_just_now(s);
+	if (r < 0)
+		return r;
 	r = e->lost < 0 ? 0 : plan_locked(s, pieces, &count);
 	if (!local) {
 		*ret_missed = true;
@@ -283,10 +318,12 @@ serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
 }
 
 int
-read_bytes(struct entry *e, struct ahead *a, uint64_t off, size_t len,
+read_bytes(struct entry *e, struct read_state *state, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
 {
-	struct serve s = { .entry = e, .off = off, .waiter = w };
+	struct serve s = {
+		.entry = e, .state = state, .off = off, .waiter = w
+	};
 	struct waiter own;
 	bool missed = false;
 	int r;
@@ -301,8 +338,8 @@ read_bytes(struct entry *e, struct ahead *a, uint64_t off, size_t len,
 		r = 0;
 	} else {
 		s.end = min_u64(off + min_u64(len, CACHE_READ_MAX), e->size);
-		s.stream = ahead_read(
-		    a, off, s.end - off, e->size, limit_of(e->cache), &s.want);
+		s.stream = ahead_read(&state->ahead, off, s.end - off, e->size,
+		    limit_of(e->cache), &s.want);
 		do {
 			r = serve_once(&s, ret, &missed);
 		} while (r == -EAGAIN);

@@ -11,6 +11,10 @@
  * When the server says that the version is gone (412, 404), it is asked for
  * by its versionId if that is known; else the entry is lost: what is local
  * can still be read, the rest is -ESTALE.
+ *
+ * The kernel asks twice for what cannot be read, for its read-ahead and then
+ * for the page: a range that failed keeps its error for a second, for the open
+ * file that asked.
  */
 #ifndef CACHE_READ_H
 #define CACHE_READ_H
@@ -22,13 +26,23 @@
 
 struct entry;
 
+/* What reads of one open file leave for the next; zeroed at the start.
+ * Guarded by the lock of its entry. */
+struct read_state {
+	struct ahead ahead;
+	uint64_t failed_off; /* the last range that failed */
+	uint64_t failed_end;
+	int64_t failed_ms; /* monotonic: when */
+	int failed_err;    /* -errno; 0: none did */
+};
+
 /**
- * read_bytes(e, a, off, len, w, ret):
- * As cache_file_read().  ${a}: the open file's streams, guarded by the lock
- * of ${e}.  The caller holds a reference to ${e}, no lock.
+ * read_bytes(e, state, off, len, w, ret):
+ * As cache_file_read(), for the open file of ${state}.  The caller holds a
+ * reference to ${e}, no lock.
  */
-int read_bytes(struct entry *e, struct ahead *a, uint64_t off, size_t len,
-    struct waiter *w, struct cache_bytes *ret);
+int read_bytes(struct entry *e, struct read_state *state, uint64_t off,
+    size_t len, struct waiter *w, struct cache_bytes *ret);
 
 /* Nobody has the file open any more: end its fetches. */
 void read_cancel(struct entry *e);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/base/wait.h"
 #include "s3/client.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -149,6 +150,20 @@ client_set_reachable(struct s3 *s3, bool is_reachable)
 		s3->shared.stats.down_since_ms = 0;
 	else if (s3->shared.stats.down_since_ms == 0)
 		s3->shared.stats.down_since_ms = now;
+	lock_drop(&s3->lock);
+}
+
+void
+client_end_call(struct s3 *s3, struct s3_call *call)
+{
+	if (call->done != NULL) {
+		call->done(call);
+		return;
+	}
+	lock_take(&s3->lock);
+	call->is_over = true;
+	if (call->waiter != NULL)
+		waiter_wake(call->waiter);
 	lock_drop(&s3->lock);
 }
 

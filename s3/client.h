@@ -98,6 +98,9 @@ void client_count_bytes(struct s3 *s3, uint64_t up, uint64_t down);
 /* Note whether the endpoint answers. */
 void client_set_reachable(struct s3 *s3, bool is_reachable);
 
+/* Hand ${call} back to its owner.  It may be gone afterwards. */
+void client_end_call(struct s3 *s3, struct s3_call *call);
+
 /* A call begins or ends. */
 void client_count_call(struct s3 *s3, int change, bool is_error);
 

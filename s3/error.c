@@ -29,7 +29,8 @@ static const struct s3_error table[] = {
 	{ 0, ERROR_UNREACH, -EHOSTUNREACH, ERROR_RETRY,
 	    "cannot reach {%e}{ (%d)}: check the endpoint, DNS and the network" },
 	{ 0, ERROR_LOST, -EIO, ERROR_RETRY,
-	    "the connection to {%e} was lost{ (%d)}: check the network" },
+	    "the connection to {%e} was lost{ (%d)}: check the network, and "
+	    "whether the endpoint is http or https" },
 	{ 0, ERROR_TIMEOUT, -ETIMEDOUT, ERROR_RETRY,
 	    "no answer from {%e} in time: check the network and the endpoint" },
 	{ 0, ERROR_TLS, -EACCES, ERROR_NEVER,
@@ -39,6 +40,9 @@ static const struct s3_error table[] = {
 	    "the answer of {%e} ended early: check the network" },
 	{ 0, ERROR_BAD_ANSWER, -EIO, ERROR_RETRY,
 	    "{%e }does not answer as S3 does{ (%d)}: check the endpoint" },
+	/* It arrived whole and is meant so; but one bit may have flipped. */
+	{ 0, ERROR_NONSENSE, -EIO, ERROR_RETRY_FEW,
+	    "{%e }answers what cannot be{ (%d)}: check the endpoint" },
 	{ 0, ERROR_CHECKSUM, -EIO, ERROR_RETRY,
 	    "what came{ of '%k'} does not match its checksum: check the network "
 	    "and the server" },

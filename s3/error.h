@@ -28,6 +28,7 @@
 #define ERROR_TLS        "TLSFailed"
 #define ERROR_TRUNCATED  "TruncatedAnswer"
 #define ERROR_BAD_ANSWER "BadAnswer"        /* not S3's XML or headers */
+#define ERROR_NONSENSE   "ImpossibleAnswer" /* S3's, but for a value */
 #define ERROR_CHECKSUM   "ChecksumMismatch" /* of what came */
 #define ERROR_NO_KEYS    "NoCredentials"
 #define ERROR_CANCELED   "Canceled"
@@ -36,6 +37,7 @@
 enum error_retry {
 	ERROR_NEVER,       /* the same again would fail again */
 	ERROR_RETRY,       /* again, after a while */
+	ERROR_RETRY_FEW,   /* likewise, but 3 times in all */
 	ERROR_THROTTLE,    /* again, after a longer while, with fewer */
 	ERROR_SKEW,        /* set the clock offset, sign anew */
 	ERROR_REGION,      /* find the region, sign anew */

@@ -136,6 +136,8 @@ static const struct {
 	{ "x-amz-retry-after", parse_retry_ms },
 };
 
+#define CHECKSUM(kind) offsetof(struct head, checksums[kind]), DIGEST_VALUE_SIZE
+
 /* Kept in struct head itself; what is too long is cut, and so no match. */
 static const struct {
 	const char *name;
@@ -144,7 +146,11 @@ static const struct {
 } words[] = {
 	{ "x-amz-request-id", offsetof(struct head, request_id), 64 },
 	{ "x-amz-bucket-region", offsetof(struct head, region), 64 },
-	{ "x-amz-checksum-crc32c", offsetof(struct head, crc32c), 32 },
+	{ "x-amz-checksum-crc32c", CHECKSUM(DIGEST_CRC32C) },
+	{ "x-amz-checksum-crc64nvme", CHECKSUM(DIGEST_CRC64NVME) },
+	{ "x-amz-checksum-crc32", CHECKSUM(DIGEST_CRC32) },
+	{ "x-amz-checksum-sha1", CHECKSUM(DIGEST_SHA1) },
+	{ "x-amz-checksum-sha256", CHECKSUM(DIGEST_SHA256) },
 	{ "x-amz-checksum-type", offsetof(struct head, checksum_type), 16 },
 };
 

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "s3/digest.h"
 #include "s3/s3.h"
 
 #define HEAD_TOTAL_UNKNOWN UINT64_MAX
@@ -34,7 +35,7 @@ struct head {
 	int64_t retry_ms;     /* Retry-After, x-amz-retry-after; -1: none */
 	char request_id[64];
 	char region[64]; /* x-amz-bucket-region */
-	char crc32c[32]; /* x-amz-checksum-crc32c, for checksum_verify() */
+	char checksums[DIGEST_KIND_COUNT][DIGEST_VALUE_SIZE]; /* x-amz-... */
 	char checksum_type[16];
 	struct s3_object object; /* owned strings; size is not set */
 	size_t bytes;            /* kept so far */

@@ -251,27 +251,38 @@ take_finished(struct http *h)
 	}
 }
 
+/*
+ * How long ${x} may go without a byte, in ms.  What can be sent again gets
+ * half of the time: on another connection it may well be answered in the rest.
+ */
+static int64_t
+patience_ms(const struct http *h, const struct exchange *x)
+{
+	return (int64_t)h->config.timeout_s * (x->resend ? 500 : 1000);
+}
+
 /* End what has not moved a byte for too long. */
 static void
 check_slow(struct http *h, int64_t now)
 {
-	int64_t limit = (int64_t)h->config.timeout_s * 1000;
 	struct list *l, *next;
 
 	if (now < h->net.check_ms)
 		return;
-	h->net.check_ms = now + limit;
+	/* What starts now cannot be too slow before. */
+	h->net.check_ms = now + (int64_t)h->config.timeout_s * 500;
 	for (l = h->net.active.next; l != &h->net.active; l = next) {
 		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
+		int64_t end_ms = x->own.last_ms + patience_ms(h, x);
 
 		next = l->next;
-		if (now - x->own.last_ms >= limit) {
+		if (now >= end_ms) {
 			(void)snprintf(x->own.error, sizeof(x->own.error),
-			    "no byte came or went for %u s",
-			    h->config.timeout_s);
+			    "no byte came or went for %g s",
+			    (double)patience_ms(h, x) / 1000);
 			finish_active(h, x, -ETIMEDOUT);
-		} else if (x->own.last_ms + limit < h->net.check_ms) {
-			h->net.check_ms = x->own.last_ms + limit;
+		} else if (end_ms < h->net.check_ms) {
+			h->net.check_ms = end_ms;
 		}
 	}
 }

@@ -107,8 +107,8 @@ static int
 upload_part_finish(struct request *r)
 {
 	struct s3_call *call = r->call;
-	int rc = keep_part(
-	    r, &r->x.head.object.etag, r->x.head.crc32c, call->body_len);
+	int rc = keep_part(r, &r->x.head.object.etag,
+	    r->x.head.checksums[DIGEST_CRC32C], call->body_len);
 
 	if (rc == 0 && call->has_crc32c && r->s3->checksum) {
 		call->ret_parts[0].crc32c = call->crc32c;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * object.c - the calls on buckets and single objects.
+ * object.c - the calls on buckets and single objects; the table of all.
  *
  * Role:    what each sends and how its answer is taken; request.c does the
  *          rest.  Threads: the net thread.
@@ -210,6 +210,30 @@ get_check_version(struct request *r, uint64_t total)
 	return 0;
 }
 
+/* Is there a checksum of the whole in the answer?  Then begin with it. */
+static int
+get_begin_digest(struct request *r)
+{
+	const struct head *h = &r->x.head;
+
+	/* A range has nothing to be compared with. */
+	if (!r->s3->checksum || !wants_all(r->call))
+		return 0;
+	if (strcmp(h->checksum_type, "COMPOSITE") == 0)
+		return 0;
+	/* Without a type, that of a multipart object may be of anything. */
+	if (h->checksum_type[0] == '\0' && h->object.etag != NULL &&
+	    strchr(h->object.etag, '-') != NULL)
+		return 0;
+	for (int k = 0; k < DIGEST_KIND_COUNT; k++) {
+		if (h->checksums[k][0] == '\0')
+			continue;
+		memcpy(r->get.checksum, h->checksums[k], DIGEST_VALUE_SIZE);
+		return digest_begin(&r->get.digest, (enum digest_kind)k);
+	}
+	return 0;
+}
+
 static int
 get_pin(struct request *r, uint64_t total)
 {
@@ -224,14 +248,7 @@ get_pin(struct request *r, uint64_t total)
 	}
 	r->get.total = total;
 	r->get.is_pinned = true;
-	/* Without a type, that of a multipart object may be of anything. */
-	if (h->checksum_type[0] == '\0' && h->object.etag != NULL &&
-	    strchr(h->object.etag, '-') != NULL)
-		return 0;
-	memcpy(r->get.crc32c, h->crc32c, sizeof(r->get.crc32c));
-	memcpy(
-	    r->get.crc32c_type, h->checksum_type, sizeof(r->get.crc32c_type));
-	return 0;
+	return get_begin_digest(r);
 }
 
 /* No byte goes to the sink before the head was found to be right. */
@@ -275,8 +292,9 @@ get_data(struct request *r, const void *data, size_t len)
 		r->detail = "the bytes could not be stored";
 		return rc;
 	}
-	if (r->get.crc32c[0] != '\0')
-		r->get.crc = crc32c(r->get.crc, data, len);
+	rc = digest_add(&r->get.digest, data, len);
+	if (rc < 0)
+		return rc;
 	r->get.pos += len;
 	call->received += len;
 	r->has_moved = true;
@@ -286,16 +304,19 @@ get_data(struct request *r, const void *data, size_t len)
 static int
 get_finish(struct request *r)
 {
+	int rc;
+
 	if (r->get.pos != r->get.end)
 		return request_refuse(
 		    r, ERROR_TRUNCATED, "the body ended early");
-	if (checksum_verify(r->get.crc32c, r->get.crc32c_type, r->get.crc) ==
-	    -EBADMSG) {
+	rc = digest_verify(&r->get.digest, r->get.checksum);
+	if (rc == -EBADMSG) {
 		r->detail = "the checksum of the object is not that of its "
-			    "bytes";
+			    "bytes: check the network and the server";
+		r->call->result.is_corrupt = true;
 		return -EIO;
 	}
-	return 0;
+	return rc == -ENODATA ? 0 : rc;
 }
 
 static int
@@ -528,3 +549,27 @@ const struct op op_delete_objects = {
 	.finish = deletes_finish, .failed = deletes_failed,
 };
 /* clang-format on */
+
+static const struct op *const ops[S3_KIND_COUNT] = {
+	[S3_HEAD_BUCKET] = &op_head_bucket,
+	[S3_LIST_OBJECTS] = &op_list_objects,
+	[S3_HEAD_OBJECT] = &op_head_object,
+	[S3_GET_OBJECT] = &op_get_object,
+	[S3_PUT_OBJECT] = &op_put_object,
+	[S3_COPY_OBJECT] = &op_copy_object,
+	[S3_DELETE_OBJECT] = &op_delete_object,
+	[S3_DELETE_OBJECTS] = &op_delete_objects,
+	[S3_CREATE_MULTIPART_UPLOAD] = &op_create_multipart_upload,
+	[S3_UPLOAD_PART] = &op_upload_part,
+	[S3_UPLOAD_PART_COPY] = &op_upload_part_copy,
+	[S3_COMPLETE_MULTIPART_UPLOAD] = &op_complete_multipart_upload,
+	[S3_ABORT_MULTIPART_UPLOAD] = &op_abort_multipart_upload,
+	[S3_LIST_PARTS] = &op_list_parts,
+	[S3_LIST_MULTIPART_UPLOADS] = &op_list_multipart_uploads,
+};
+
+const struct op *
+request_op(enum s3_kind kind)
+{
+	return ops[kind];
+}

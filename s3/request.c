@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * request.c - one S3 call on its way: send, judge, retry.
+ * request.c - one S3 call on its way: send, judge, send again.
  *
  * Role:    decides, after each attempt, whether the call is over; what an
  *          answer means is said by error.c, how to ask by op and
- *          request_build.c.
+ *          request_build.c, whether to ask again by request_retry.c.
  * Threads: the net thread; request_start() and request_free() any.
- *
- * A call gives up when nothing came for timeout_s, neither a byte nor an
- * answer; or after ANSWERED_MAX answers that say "later".  Bytes of an object
- * that came set both to nothing, and a GET goes on after them.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -22,37 +18,7 @@
 #include "s3/http.h"
 #include "s3/request.h"
 
-#define ANSWERED_MAX    10
-#define OPENING_TRIES   4 /* s3_open() must not keep a person waiting */
-#define OPENING_MS      8000
-#define RETRY_AFTER_MAX 20000
-#define SKEW_MIN_S      60    /* less than that is no reason to refuse */
-#define ERROR_SKIP_MAX  65536 /* of an error that is no XML */
-#define NS_PER_S        INT64_C(1000000000)
-
-static const struct op *const ops[S3_KIND_COUNT] = {
-	[S3_HEAD_BUCKET] = &op_head_bucket,
-	[S3_LIST_OBJECTS] = &op_list_objects,
-	[S3_HEAD_OBJECT] = &op_head_object,
-	[S3_GET_OBJECT] = &op_get_object,
-	[S3_PUT_OBJECT] = &op_put_object,
-	[S3_COPY_OBJECT] = &op_copy_object,
-	[S3_DELETE_OBJECT] = &op_delete_object,
-	[S3_DELETE_OBJECTS] = &op_delete_objects,
-	[S3_CREATE_MULTIPART_UPLOAD] = &op_create_multipart_upload,
-	[S3_UPLOAD_PART] = &op_upload_part,
-	[S3_UPLOAD_PART_COPY] = &op_upload_part_copy,
-	[S3_COMPLETE_MULTIPART_UPLOAD] = &op_complete_multipart_upload,
-	[S3_ABORT_MULTIPART_UPLOAD] = &op_abort_multipart_upload,
-	[S3_LIST_PARTS] = &op_list_parts,
-	[S3_LIST_MULTIPART_UPLOADS] = &op_list_multipart_uploads,
-};
-
-const struct op *
-request_op(enum s3_kind kind)
-{
-	return ops[kind];
-}
+#define ERROR_SKIP_MAX 65536 /* of an error that is no XML */
 
 static struct request *
 request_of(struct exchange *x)
@@ -96,6 +62,7 @@ shed(struct request *r)
 	r->url = NULL;
 	free(r->get.etag);
 	r->get.etag = NULL;
+	digest_fini(&r->get.digest);
 	xml_written_fini(&r->written);
 	xml_parts_fini(&r->parts);
 	xml_uploads_fini(&r->uploads);
@@ -146,7 +113,7 @@ end(struct request *r, int err)
 	}
 	shed(r);
 	client_count_call(r->s3, -1, err < 0 && !is_error_of_key(err));
-	call->done(call);
+	client_end_call(r->s3, call);
 }
 
 /* Send the next attempt in ${ms}. */
@@ -162,6 +129,7 @@ next_step(struct request *r)
 {
 	r->tries = 0;
 	r->answered = 0;
+	r->nonsense = 0;
 	r->since_ms = 0;
 	r->is_retry = false;
 	again(r, 0);
@@ -181,8 +149,8 @@ end_step(struct request *r, int err)
 		end(r, rc);
 }
 
-static const struct xml_error *
-error_of(const struct request *r)
+const struct xml_error *
+request_error(const struct request *r)
 {
 	static const struct xml_error none;
 
@@ -192,7 +160,7 @@ error_of(const struct request *r)
 static void
 set_message(struct request *r, const struct s3_error *e, const char *code)
 {
-	const struct xml_error *xe = error_of(r);
+	const struct xml_error *xe = request_error(r);
 	struct s3_result *result = &r->call->result;
 	struct s3_error_info info = {
 		.status = r->x.head.status,
@@ -239,163 +207,17 @@ fail_here(struct request *r, int err)
 	end_step(r, err);
 }
 
-static int64_t
-fix_skew(struct request *r)
-{
-	int64_t server_ns = error_of(r)->server_time_ns;
-	int64_t here_s = client_time_s(r->s3);
-
-	if (server_ns == 0)
-		server_ns = r->x.head.date_ns;
-	if (server_ns == 0 || r->has_new_skew ||
-	    llabs(server_ns / NS_PER_S - here_s) < SKEW_MIN_S)
-		return -1;
-	client_set_skew(r->s3, server_ns);
-	r->has_new_skew = true;
-	return 0;
-}
-
-static int64_t
-fix_region(struct request *r)
-{
-	const char *name = error_of(r)->region;
-
-	if (name[0] == '\0')
-		name = r->x.head.region;
-	if (r->has_new_region || name[0] == '\0' ||
-	    strcmp(name, r->region) == 0)
-		return -1;
-	if (strcmp(name, s3_region(r->s3)) != 0 &&
-	    client_set_region(r->s3, name) < 0)
-		return -1;
-	r->has_new_region = true;
-	return 0;
-}
-
-/* Go where S3 says, this once; from AWS to AWS only. */
-static int64_t
-fix_redirect(struct request *r)
-{
-	const char *host = error_of(r)->endpoint;
-	size_t len = strlen(r->s3->bucket);
-	struct endpoint from;
-
-	if (fix_region(r) == 0)
-		return 0;
-	if (r->has_redirect || client_endpoint(r->s3, r->region, &from) < 0)
-		return -1;
-	if (strncmp(host, r->s3->bucket, len) == 0 && host[len] == '.')
-		host += len + 1;
-	if (url_parse_endpoint(host, &r->redirect) < 0 || !from.is_aws ||
-	    !r->redirect.is_aws)
-		return -1;
-	r->redirect.https = from.https;
-	r->has_redirect = true;
-	return 0;
-}
-
-static int64_t
-fix_keys(struct request *r)
-{
-	if (r->has_new_keys || r->keys == NULL)
-		return -1;
-	creds_refresh(r->s3->creds, r->keys);
-	r->has_new_keys = true;
-	return 0;
-}
-
-/* Count the failure, and note since when neither byte nor answer came. */
-static void
-note_failure(struct request *r)
-{
-	const struct exchange *x = &r->x;
-	bool is_answered = x->head.status != 0;
-
-	r->tries++;
-	if (is_answered)
-		r->answered++;
-	if (is_answered && !r->has_moved && x->err != -ETIMEDOUT)
-		r->since_ms = 0;
-	else if (r->since_ms == 0 || r->has_moved)
-		r->since_ms = x->sent ? x->own.last_ms : r->start_ms;
-}
-
-/* When to try again after ${e}; -1: do not. */
-static int64_t
-back_off(struct request *r, const struct s3_error *e)
-{
-	const struct head *h = &r->x.head;
-	int64_t now = clock_mono_ms(r->s3->clock);
-	int64_t limit = (int64_t)r->s3->timeout_s * 1000;
-	int64_t ms;
-
-	if (r->s3->is_opening && limit > OPENING_MS)
-		limit = OPENING_MS;
-	note_failure(r);
-	if (r->answered >= ANSWERED_MAX ||
-	    (r->s3->is_opening && r->tries >= OPENING_TRIES))
-		return -1;
-	ms = client_retry_ms(r->s3, e, h->status != 0, r->tries);
-	if (ms < h->retry_ms)
-		ms = h->retry_ms < RETRY_AFTER_MAX ? h->retry_ms
-						   : RETRY_AFTER_MAX;
-	if (r->since_ms != 0 && now + ms - r->since_ms >= limit)
-		return -1;
-	return ms;
-}
-
-/*
- * Answers to HEAD have no body, so no code: the region that the answer names,
- * and its Date, tell what a body would.
- */
-static enum error_retry
-retry_of(struct request *r, const struct s3_error *e, const char *code)
-{
-	const struct head *h = &r->x.head;
-
-	if (code[0] != '\0' || h->status < 300 || h->status >= 500)
-		return e->retry;
-	if (h->region[0] != '\0' && strcmp(h->region, r->region) != 0 &&
-	    h->status != 404)
-		return ERROR_REGION;
-	if (h->status == 403 && h->date_ns != 0 &&
-	    llabs(h->date_ns / NS_PER_S - client_time_s(r->s3)) > S3_SKEW_MAX_S)
-		return ERROR_SKEW;
-	if (h->status == 400 && r->keys != NULL && r->keys->token != NULL)
-		return ERROR_CREDENTIALS;
-	return e->retry;
-}
-
 /* The attempt failed: ${status} (0: no answer, or none to believe). */
 static void
 fail(struct request *r, unsigned status, const char *code)
 {
 	const struct s3_error *e = s3_error_find(status, code);
 	struct s3_result *result = &r->call->result;
-	int64_t ms = -1;
+	int64_t ms;
 
 	r->failures++;
 	note_effect(r, status);
-	switch (retry_of(r, e, code)) {
-	case ERROR_NEVER:
-		break;
-	case ERROR_RETRY:
-	case ERROR_THROTTLE:
-		ms = back_off(r, e);
-		break;
-	case ERROR_SKEW:
-		ms = fix_skew(r);
-		break;
-	case ERROR_REGION:
-		ms = fix_region(r);
-		break;
-	case ERROR_CREDENTIALS:
-		ms = fix_keys(r);
-		break;
-	case ERROR_REDIRECT:
-		ms = fix_redirect(r);
-		break;
-	}
+	ms = request_retry_ms(r, e, code);
 	log_debug("s3=%s key=%s status=%u code=%s request=%s attempt=%u "
 		  "retry_ms=%lld detail=%s",
 	    r->op->name, r->out.key != NULL ? r->out.key : "", status, code,
@@ -411,6 +233,16 @@ fail(struct request *r, unsigned status, const char *code)
 	    status == 0 && r->x.head.status != 0 ? "" : code);
 	set_message(r, e, code);
 	end_step(r, e->err);
+}
+
+/* The answer was not taken by its parser, with ${rc}. */
+static int
+refuse_document(struct request *r, int rc)
+{
+	if (rc == -EDOM)
+		return request_refuse(r, ERROR_NONSENSE, xml_detail(r->xml));
+	return request_refuse(
+	    r, ERROR_BAD_ANSWER, "the answer is not the document it should be");
 }
 
 /* Judge an answer that is complete. */
@@ -433,8 +265,8 @@ judge(struct request *r)
 		return;
 	}
 	if (rc < 0 && r->xml != NULL && !r->is_xml_error) {
-		r->detail = "the answer is not the document it should be";
-		fail(r, 0, ERROR_BAD_ANSWER);
+		(void)refuse_document(r, rc); /* told by the next line */
+		fail(r, 0, r->refusal);
 		return;
 	}
 	rc = r->op->finish == NULL ? 0 : r->op->finish(r);
@@ -547,8 +379,7 @@ on_data(struct exchange *x, const void *data, size_t len)
 	if (rc == -ENOMEM || rc == 0)
 		return rc;
 	if (!r->is_xml_error)
-		return request_refuse(r, ERROR_BAD_ANSWER,
-		    "the answer is not the document it should be");
+		return refuse_document(r, rc);
 	r->skipped += len;
 	return r->skipped > ERROR_SKIP_MAX ? -EBADMSG : 0;
 }
@@ -570,6 +401,7 @@ request_start(struct s3 *s3, struct s3_call *call)
 		return -ENOMEM;
 	exchange_init(&r->x, &exchange_ops);
 	request_out_fini(&r->out);
+	digest_init(&r->get.digest);
 	r->x.background = call->background;
 	r->s3 = s3;
 	r->call = call;
@@ -588,5 +420,5 @@ request_end_starved(struct s3 *s3, struct s3_call *call)
 	(void)snprintf(call->result.message, sizeof(call->result.message),
 	    "out of memory");
 	client_count_call(s3, 0, true);
-	call->done(call);
+	client_end_call(s3, call);
 }

@@ -25,6 +25,7 @@
 
 #include "s3/base/buf.h"
 #include "s3/client.h"
+#include "s3/digest.h"
 #include "s3/exchange.h"
 #include "s3/s3.h"
 #include "s3/sign.h"
@@ -80,6 +81,7 @@ struct request {
 	struct curl_slist *lines;    /* owned */
 	struct creds_keys *keys;     /* a reference; NULL: not signed */
 	char region[64];             /* that was signed for */
+	int64_t signed_s;            /* the server's time, as we thought */
 	char payload[SIGN_HEX_SIZE]; /* of the body, once it was hashed */
 	int64_t start_ms;
 	bool is_ok;          /* 2xx */
@@ -88,13 +90,14 @@ struct request {
 	bool is_xml_error;   /* it was opened for an <Error> only */
 	size_t skipped;      /* bytes of an error that is no XML */
 	const char *refusal; /* ERROR_*: what came was refused; static */
-	const char *detail;  /* static: why */
+	const char *detail;  /* why; static, or of xml */
 
 	/* All attempts of this step. */
 	unsigned tries; /* that failed since bytes last came */
 	bool is_retry;
-	unsigned answered;     /* of those, with an answer */
-	int64_t since_ms;      /* monotonic: no byte and no answer since */
+	unsigned answered; /* of those, with an answer */
+	unsigned nonsense; /* answers that cannot be */
+	int64_t since_ms;  /* monotonic: nothing good since; 0: no failure */
 	int64_t keys_since_ms; /* waiting for credentials since */
 	bool has_new_region;
 	bool has_new_skew;
@@ -108,14 +111,13 @@ struct request {
 
 	/* GET. */
 	struct {
-		uint64_t pos;    /* of the next byte for the sink */
-		uint64_t end;    /* after the last byte; known by the head */
-		uint64_t total;  /* of the object */
-		bool is_pinned;  /* total and etag are known */
-		char *etag;      /* of the first answer; owned */
-		uint32_t crc;    /* of the bytes so far, if all are asked for */
-		char crc32c[32]; /* of the server */
-		char crc32c_type[16];
+		uint64_t pos;   /* of the next byte for the sink */
+		uint64_t end;   /* after the last byte; known by the head */
+		uint64_t total; /* of the object */
+		bool is_pinned; /* total and etag are known */
+		char *etag;     /* of the first answer; owned */
+		struct digest digest; /* of the bytes so far, if of all */
+		char checksum[DIGEST_VALUE_SIZE]; /* of the server */
 	} get;
 
 	/* COPY, COMPLETE and their kin. */
@@ -155,6 +157,17 @@ void request_end_starved(struct s3 *s3, struct s3_call *call);
 
 /* What the answer holds is not what was asked for: ${code} is an ERROR_*. */
 int request_refuse(struct request *r, const char *code, const char *detail);
+
+/* What the server's <Error> says; empty if there is none. */
+const struct xml_error *request_error(const struct request *r);
+
+/**
+ * request_retry_ms(r, e, code):
+ * The attempt failed with ${code}, which is ${e}: mend what can be mended.
+ * Returns: in how many ms to try again; -1: do not.
+ */
+int64_t request_retry_ms(
+    struct request *r, const struct s3_error *e, const char *code);
 
 /* Below: request_build.c; for build().  Errors stick in out.err. */
 

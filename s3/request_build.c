@@ -271,6 +271,7 @@ sign(struct request *r, const struct url_target *t, const char *query)
 
 	if (rc < 0)
 		return rc;
+	r->signed_s = rq.time_s;
 	request_header(r, "Host", t->host);
 	rq.headers = r->out.headers;
 	rq.headers_count = r->out.headers_count;

@@ -6,7 +6,6 @@
  *          them.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +112,7 @@ s3_submit(struct s3 *s3, struct s3_call *call)
 	s3_call_fini(call);
 	memset(&call->result, 0, sizeof(call->result));
 	call->received = 0;
+	call->is_over = false;
 	if (request_start(s3, call) < 0)
 		starve(s3, call);
 }
@@ -123,44 +123,51 @@ s3_cancel(struct s3 *s3, struct s3_call *call)
 	http_cancel(s3->http, &call->request->x);
 }
 
-/* What s3_run() waits for.  `over` is woken last and once. */
-struct run {
-	struct waiter *waiter;
-	struct waiter over;
-	atomic_bool is_over;
-};
-
-static void
-run_done(struct s3_call *call)
+/* Name ${w} as who waits for ${call}, NULL: nobody.  Is it over? */
+static bool
+set_waiter(struct s3 *s3, struct s3_call *call, struct waiter *w)
 {
-	struct run *run = call->run;
+	bool is_over;
 
-	atomic_store(&run->is_over, true);
-	if (run->waiter != NULL)
-		waiter_wake(run->waiter);
-	waiter_wake(&run->over);
+	lock_take(&s3->lock);
+	call->waiter = w;
+	is_over = call->is_over;
+	lock_drop(&s3->lock);
+	return is_over;
+}
+
+int
+s3_wait(struct s3 *s3, struct s3_call *call, struct waiter *w)
+{
+	struct waiter own;
+	int r = 0;
+
+	if (w == NULL) {
+		waiter_init(&own);
+		r = s3_wait(s3, call, &own);
+		waiter_fini(&own);
+		return r;
+	}
+	waiter_reset(w);
+	while (!set_waiter(s3, call, w) && r == 0)
+		r = waiter_wait(w, WAIT_FOREVER);
+	return set_waiter(s3, call, NULL) ? 0 : r;
 }
 
 int
 s3_run(struct s3 *s3, struct s3_call *call, struct waiter *w)
 {
-	struct run run = { .waiter = w };
-	bool is_interrupted = false;
+	bool is_interrupted;
 
-	waiter_init(&run.over);
-	call->done = run_done;
-	call->run = &run;
-	s3_submit(s3, call);
-	while (w != NULL && !atomic_load(&run.is_over) && !is_interrupted)
-		is_interrupted = waiter_wait(w, WAIT_FOREVER) == -EINTR;
-	if (is_interrupted)
-		s3_cancel(s3, call);
-	(void)waiter_wait(&run.over, WAIT_FOREVER);
-	waiter_fini(&run.over);
 	call->done = NULL;
-	call->run = NULL;
-	if (is_interrupted && call->result.err == -ECANCELED)
-		call->result.err = -EINTR;
+	s3_submit(s3, call);
+	is_interrupted = s3_wait(s3, call, w) < 0;
+	if (is_interrupted) {
+		s3_cancel(s3, call);
+		(void)s3_wait(s3, call, NULL); /* cannot be interrupted */
+		if (call->result.err == -ECANCELED)
+			call->result.err = -EINTR;
+	}
 	return call->result.err;
 }
 
@@ -240,14 +247,28 @@ open_creds(
 	return r;
 }
 
+/* The CA certificates to trust, NULL: the machine's. */
+static const char *
+ca_file(void)
+{
+	static const char *const names[] = { "AWS_CA_BUNDLE", "CURL_CA_BUNDLE",
+		"SSL_CERT_FILE" };
+	const char *value = NULL;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		value = getenv(names[i]);
+		if (value != NULL && value[0] != '\0')
+			return value;
+	}
+	return NULL;
+}
+
 static int
 open_http(
     struct s3 *s3, const struct s3_config *config, struct s3_result *result)
 {
-	const char *ca_file = getenv("AWS_CA_BUNDLE");
 	const struct http_config hc = { .clock = s3->clock,
-		.ca_file =
-		    ca_file != NULL && ca_file[0] != '\0' ? ca_file : NULL,
+		.ca_file = ca_file(),
 		.user_agent = "pailfs/" PAILFS_VERSION,
 		.connections = config->connections,
 		.timeout_s = config->timeout_s };

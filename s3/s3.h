@@ -49,7 +49,7 @@ struct s3_config {
 	const char *passwd_file;   /* s3fs style; NULL: the usual places */
 	bool no_sign;              /* anonymous */
 	bool sign_payload;         /* SHA-256 of bodies instead of UNSIGNED */
-	bool checksum;             /* send and ask for CRC32C */
+	bool checksum;             /* send CRC32C, ask for checksums */
 	unsigned timeout_s;        /* without a byte or an answer: give up */
 	unsigned connections;      /* at most, 1 to 256 */
 	const struct clock *clock; /* NULL: clock_system */
@@ -87,6 +87,8 @@ struct s3_result {
 	char message[256];   /* one line for a person: cause and remedy */
 	unsigned attempts;   /* requests sent, 1 or more; 0: never sent */
 	bool unsure;         /* it failed, but may have taken effect */
+	bool is_corrupt;     /* GET: the sink was given bytes that are not those
+				of the object's checksum; err is -EIO */
 	int64_t sent_ms;     /* monotonic: when the last request left */
 };
 
@@ -151,7 +153,10 @@ struct s3_upload {
 /*
  * The bytes of a GET.  Called in order, only after status, Content-Range and
  * Content-Length of the answer were found to be what was asked for; ${off} is
- * the offset in the object.  A retry goes on where the last body ended.
+ * the offset in the object.  A retry goes on where the last body ended.  Those
+ * of a whole object are proved right by the call's end only, and only if the
+ * server has a checksum of it; if that fails, nothing is sent again: the sink's
+ * owner has the bytes.
  * Returns: 0, or -errno: the call ends with it.
  */
 typedef int s3_sink_fn(void *arg, uint64_t off, const void *data, size_t len);
@@ -175,7 +180,7 @@ struct s3_call {
 	const char *source_version_id;
 	const char *source_if_match;
 	uint64_t off;               /* GET, PART_COPY: first byte */
-	uint64_t len;               /* 0: the whole object */
+	uint64_t len;               /* 0: the whole object, checked */
 	const char *content_type;   /* PUT, COPY (replace), CREATE */
 	const struct s3_meta *meta; /* likewise */
 	size_t meta_count;
@@ -200,7 +205,7 @@ struct s3_call {
 	s3_sink_fn *sink;          /* GET */
 	bool background;           /* gives way to calls that are not */
 
-	/* Called once when all is over; NULL in s3_run(). */
+	/* Called once when all is over; NULL: s3_wait() is, or s3_run(). */
 	void (*done)(struct s3_call *call);
 	void *arg; /* the caller's, also handed to sink and source */
 
@@ -215,8 +220,10 @@ struct s3_call {
 	size_t uploads_count;
 	uint64_t received; /* GET: bytes given to the sink */
 
-	struct request *request; /* the client's own */
-	void *run;               /* s3_run()'s own */
+	/* The client's own. */
+	struct request *request;
+	struct waiter *waiter; /* [s3 lock] of s3_wait() */
+	bool is_over;          /* [s3 lock] */
 };
 
 /* Counters since s3_open(). */
@@ -261,10 +268,20 @@ void s3_call_fini(struct s3_call *call);
 void s3_submit(struct s3 *s3, struct s3_call *call);
 
 /**
+ * s3_wait(s3, call, w):
+ * Wait for the end of a submitted ${call} whose done is NULL.  One thread at
+ * a time; again after the end is fine.
+ * Returns: 0: it is over, ${call->result} says how; -EINTR: ${w} was
+ *     interrupted and the call goes on (never, if ${w} is NULL).
+ */
+int s3_wait(struct s3 *s3, struct s3_call *call, struct waiter *w);
+
+/**
  * s3_cancel(s3, call):
  * Let a submitted call end soon, with -ECANCELED.  Its done() is still
  * called, perhaps with the success that came first.  The caller makes sure
- * that done() has not returned yet.
+ * that done() has not returned yet; without one, that s3_call_fini() was not
+ * called.
  */
 void s3_cancel(struct s3 *s3, struct s3_call *call);
 

@@ -12,7 +12,8 @@
  * The documents are hostile: a DTD, an entity that is not XML's own, more
  * depth, elements or bytes than S3 sends, another root element, a document
  * that ends early or goes on after its end, are all -EBADMSG.  Space before
- * the document is skipped (a slow server keeps the connection alive so).
+ * the document is skipped (a slow server keeps the connection alive so).  The
+ * right document with a value that cannot be is -EDOM: it was meant so.
  * Nothing is given out before xml_end() returned 0.  No locks; one thread.
  */
 #ifndef S3_XML_H
@@ -93,7 +94,7 @@ int xml_open_sts(struct xml_sts *ret, struct xml **ret_xml);
 int xml_open_delete(
     struct s3_delete *deletes, size_t count, struct xml **ret_xml);
 
-/* Returns: 0; -EBADMSG, -ENOMEM: so will xml_end(). */
+/* Returns: 0; -EBADMSG, -EDOM, -ENOMEM: so will xml_end(). */
 int xml_push(struct xml *x, const void *data, size_t len);
 
 /**
@@ -102,9 +103,13 @@ int xml_push(struct xml *x, const void *data, size_t len);
  * Returns: 0: the result is filled in (by xml_open_error(): it was an error
  *     document); -EREMOTEIO: it was an <Error> instead of the answer;
  *     -EBADMSG: not the document that was expected, or not all of it;
+ *     -EDOM: it is, but has a value that cannot be: see xml_detail();
  *     -ENOMEM.
  */
 int xml_end(struct xml *x);
+
+/* What cannot be, after -EDOM; valid until xml_free(). */
+const char *xml_detail(const struct xml *x);
 
 /* What <Error> said; valid until xml_free(). */
 const struct xml_error *xml_error(const struct xml *x);

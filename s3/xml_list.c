@@ -19,6 +19,9 @@
 #include "s3/url.h"
 #include "s3/xml_parser.h"
 
+#define NO_MARKER   "there is another page, but not where"
+#define SAME_MARKER "the next page is the same again"
+
 static bool
 is(const char *path, const char *name)
 {
@@ -112,7 +115,8 @@ list_end(struct xml *x, const char *path, const char *text, size_t len)
 	if (is(path, "CommonPrefixes/Prefix"))
 		return xml_set_string(&last->key, text, len);
 	if (is(path, "Contents"))
-		return last->key != NULL ? 0 : -EBADMSG;
+		return last->key != NULL ? 0
+					 : xml_refuse(x, "a line has no Key");
 	if (is(path, "IsTruncated"))
 		return xml_set_truncated(&own->truncated, text);
 	if (is(path, "NextContinuationToken"))
@@ -137,7 +141,7 @@ list_finish(struct xml *x)
 		if (r < 0)
 			return r;
 		if (e->key_len == 0)
-			return -EBADMSG;
+			return xml_refuse(x, "a Key is empty");
 	}
 	if (own->truncated == XML_TRUNCATED_NO)
 		free(TAKE(page->next_token));
@@ -145,7 +149,7 @@ list_finish(struct xml *x)
 		free(TAKE(page->next_token));
 	/* To take this for the last page would hide objects. */
 	if (own->truncated == XML_TRUNCATED_YES && page->next_token == NULL)
-		return -EBADMSG;
+		return xml_refuse(x, NO_MARKER);
 	*(struct s3_page *)x->ret = *page;
 	memset(page, 0, sizeof(*page));
 	return 0;
@@ -221,7 +225,7 @@ set_part_number(unsigned *ret, const char *text, unsigned least)
 	if (r < 0)
 		return r;
 	if (n < least || n > S3_PARTS_MAX)
-		return -EBADMSG;
+		return -EDOM;
 	*ret = (unsigned)n;
 	return 0;
 }
@@ -257,7 +261,9 @@ parts_end(struct xml *x, const char *path, const char *text, size_t len)
 	if (strncmp(path, "Part/", 5) == 0)
 		return part_end(last, path + 5, text, len);
 	if (is(path, "Part"))
-		return last->number > 0 && last->etag != NULL ? 0 : -EBADMSG;
+		return last->number > 0 && last->etag != NULL
+			   ? 0
+			   : xml_refuse(x, "a Part has no number or ETag");
 	if (is(path, "IsTruncated"))
 		return xml_set_truncated(&own->truncated, text);
 	if (is(path, "NextPartNumberMarker") && text[0] != '\0')
@@ -279,7 +285,7 @@ parts_finish(struct xml *x)
 		next = own->parts.parts[own->parts.count - 1].number;
 	/* A marker that stays would be asked for without end. */
 	if (own->truncated == XML_TRUNCATED_YES && next <= ret->next)
-		return -EBADMSG;
+		return xml_refuse(x, SAME_MARKER);
 	grown = append(ret->parts, ret->count, own->parts.parts,
 	    own->parts.count, sizeof(*grown));
 	if (grown == NULL)
@@ -368,8 +374,9 @@ uploads_end(struct xml *x, const char *path, const char *text, size_t len)
 	if (strncmp(path, "Upload/", 7) == 0)
 		return upload_end(last, path + 7, text, len);
 	if (is(path, "Upload"))
-		return last->key != NULL && last->upload_id != NULL ? 0
-								    : -EBADMSG;
+		return last->key != NULL && last->upload_id != NULL
+			   ? 0
+			   : xml_refuse(x, "an Upload has no Key or UploadId");
 	if (is(path, "IsTruncated"))
 		return xml_set_truncated(&own->truncated, text);
 	if (is(path, "NextKeyMarker"))
@@ -391,7 +398,7 @@ uploads_decode(struct xml_own_uploads *own)
 	for (size_t i = 0; i < u->count && r == 0; i++) {
 		r = decode(&u->uploads[i].key, &len);
 		if (r == 0 && strlen(u->uploads[i].key) != len)
-			r = -EBADMSG; /* a '\0' in it */
+			r = -EDOM; /* a '\0' in it */
 	}
 	if (r == 0 && u->next_key != NULL)
 		r = decode(&u->next_key, &len);
@@ -416,13 +423,16 @@ uploads_finish(struct xml *x)
 	int r;
 
 	r = own->is_encoded ? uploads_decode(own) : 0;
+	if (r == -EDOM)
+		return xml_refuse(x, "the Key of an Upload holds a NUL");
 	if (r < 0)
 		return r;
 	if (own->truncated != XML_TRUNCATED_YES) {
 		free(TAKE(u->next_key));
 		free(TAKE(u->next_id));
 	} else if (u->next_key == NULL || is_same_page(ret, u)) {
-		return -EBADMSG;
+		return xml_refuse(
+		    x, u->next_key == NULL ? NO_MARKER : SAME_MARKER);
 	}
 	grown = append(
 	    ret->uploads, ret->count, u->uploads, u->count, sizeof(*grown));

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <libxml/parser.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,13 @@ fail(struct xml *x, int err)
 	if (x->err == 0)
 		x->err = err;
 	xmlStopParser(x->parser);
+}
+
+int
+xml_refuse(struct xml *x, const char *detail)
+{
+	(void)snprintf(x->detail, sizeof(x->detail), "%s", detail);
+	return -EDOM;
 }
 
 /* Begin with the root element: the answer, or an error instead of it. */
@@ -118,6 +126,9 @@ on_end(
 		r = xml_error_end(x, x->path, buf_str(&x->text));
 	else
 		r = x->ops->end(x, x->path, buf_str(&x->text), x->text.len);
+	if (r == -EDOM && x->detail[0] == '\0')
+		(void)snprintf(x->detail, sizeof(x->detail),
+		    "the value of %s is impossible", x->path);
 	buf_clear(&x->text);
 	pop_path(x);
 	x->depth--;
@@ -251,6 +262,12 @@ xml_end(struct xml *x)
 	return r;
 }
 
+const char *
+xml_detail(const struct xml *x)
+{
+	return x->detail;
+}
+
 const struct xml_error *
 xml_error(const struct xml *x)
 {
@@ -297,11 +314,11 @@ xml_set_number(uint64_t *n, const char *text)
 	char *end;
 
 	if (*text < '0' || *text > '9')
-		return -EBADMSG;
+		return -EDOM;
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (errno != 0 || *end != '\0')
-		return -EBADMSG;
+		return -EDOM;
 	*n = value;
 	return 0;
 }
@@ -321,7 +338,7 @@ xml_set_truncated(enum xml_truncated *t, const char *text)
 	else if (strcmp(text, "false") == 0)
 		*t = XML_TRUNCATED_NO;
 	else
-		return -EBADMSG;
+		return -EDOM;
 	return 0;
 }
 

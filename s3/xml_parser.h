@@ -26,7 +26,7 @@ struct _xmlParserCtxt;
 
 struct xml_ops {
 	const char *roots[3]; /* NULL after the last */
-	/* Each returns 0, -EBADMSG or -ENOMEM; start may be NULL. */
+	/* Each returns 0, -EBADMSG, -EDOM or -ENOMEM; start may be NULL. */
 	int (*start)(struct xml *x, const char *path);
 	int (*end)(
 	    struct xml *x, const char *path, const char *text, size_t len);
@@ -85,7 +85,8 @@ struct xml {
 
 	/* xml_parser.c's own. */
 	struct _xmlParserCtxt *parser;
-	int err; /* sticks */
+	int err;                         /* sticks */
+	char detail[XML_PATH_SIZE + 64]; /* of -EDOM */
 	bool has_begun;
 	bool is_error; /* the root is <Error> */
 	unsigned depth;
@@ -95,6 +96,9 @@ struct xml {
 	char path[XML_PATH_SIZE];
 	struct buf text; /* since the last tag */
 };
+
+/* Returns: -EDOM, with ${detail} for a person. */
+int xml_refuse(struct xml *x, const char *detail);
 
 /* Returns: 0 or -ENOMEM. */
 int xml_new(const struct xml_ops *ops, void *ret, size_t ret_count,
@@ -106,13 +110,13 @@ int xml_set_string(char **s, const char *text, size_t len);
 /* Copy what fits of ${text}. */
 void xml_set_array(char *ret, size_t size, const char *text);
 
-/* Read a decimal number.  Returns: 0 or -EBADMSG. */
+/* Read a decimal number.  Returns: 0 or -EDOM. */
 int xml_set_number(uint64_t *n, const char *text);
 
 /* Read a time; 0 if it is none. */
 void xml_set_time(int64_t *ns, const char *text);
 
-/* Read IsTruncated.  Returns: 0 or -EBADMSG. */
+/* Read IsTruncated.  Returns: 0 or -EDOM. */
 int xml_set_truncated(enum xml_truncated *t, const char *text);
 
 /**

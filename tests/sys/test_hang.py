@@ -149,6 +149,45 @@ def test_the_deadline(server, bucket, proxy, mount, what):
     assert (m.path / "d/f").read_bytes() == data(SIZE)
 
 
+BAD = {
+    "500": ("GetObject", "internal_error", {}),
+    "503": ("GetObject", "slow_down", {}),
+    "range": ("GetObject", "wrong_range", {}),
+    "listing": ("ListObjectsV2", "body", {"text": "<html>hello</html>"}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_answers_for_good_end_in_time(name, server, bucket, proxy,
+                                          mount):
+    """A server that answers, but badly, costs no more than timeout=."""
+    timeout = 3
+    content = data(9 * MIB)     # more than one piece: ranges are asked for
+    plant(server, bucket, {"d/f": content})
+    m = mount(bucket, proxy=proxy, attrs="list", ttl=600, timeout=timeout)
+    os.stat(m.path / "d")
+    op, action, args = BAD[name]
+    if op == "GetObject":
+        run("ls", "-l", m.path / "d")
+    proxy.reset()
+    rule = proxy.fault(action, op=op, **args)
+    start = time.monotonic()
+    with pytest.raises(OSError) as e:
+        if op == "GetObject":
+            (m.path / "d/f").read_bytes()
+        else:
+            os.listdir(m.path / "d")
+    took = time.monotonic() - start
+    assert e.value.errno in (errno.EIO, errno.EBUSY)
+    # Once: the kernel's second question after the read-ahead is answered.
+    assert took < (timeout + 2) * env.slow(), f"{took:.1f} s"
+    assert proxy.fired(rule) >= 4, "given up early"
+    proxy.clear()
+    if op == "GetObject":
+        assert (m.path / "d/f").read_bytes() == content
+    assert os.listdir(m.path / "d") == ["f"]
+
+
 def test_slow_is_not_hung(server, bucket, proxy, mount):
     """Bytes that trickle for longer than timeout= are progress."""
     content = data(600_000)

@@ -267,6 +267,7 @@ test_short_body(void **state)
 	f = open_file("f");
 	fake_cut(s3, 300 * KIB, -EIO);
 	assert_int_equal(read_error(f, 0, MIB, NULL), -EIO);
+	atomic_fetch_add(&now_ms, 1000);
 	check_read(f, 1, 2 * MIB, 0, MIB);
 	check_read(f, 1, 2 * MIB, MIB, MIB);
 	settle();
@@ -289,8 +290,39 @@ test_errors(void **state)
 	for (int i = 0; i < 4; i++) {
 		fake_fail(s3, S3_GET_OBJECT, errs[i], 1);
 		assert_int_equal(read_error(f, 0, 100, NULL), told[i]);
+		atomic_fetch_add(&now_ms, 1000);
 	}
 	check_read(f, 1, MIB, 0, 100);
+	close_file(f);
+}
+
+/* The kernel's second question after an error is answered at once. */
+static void
+test_errors_are_kept_for_a_second(void **state)
+{
+	struct cache_file *f, *other;
+	uint64_t sent;
+
+	(void)state;
+	fake_put(s3, "f", 2 * MIB, 1);
+	f = open_file("f");
+	other = open_file("f");
+	fake_fail(s3, S3_GET_OBJECT, -EACCES, 1);
+	assert_int_equal(read_error(f, MIB, 128 * KIB, NULL), -EACCES);
+	sent = fake_count(s3, S3_GET_OBJECT);
+	assert_int_equal(read_error(f, MIB + 4096, 4096, NULL), -EACCES);
+	atomic_fetch_add(&now_ms, 999);
+	assert_int_equal(read_error(f, MIB, 128 * KIB, NULL), -EACCES);
+	assert_int_equal(fake_count(s3, S3_GET_OBJECT), sent);
+	/* Not another range, and not what another one reads. */
+	check_read(f, 1, 2 * MIB, 0, 4096);
+	check_read(other, 1, 2 * MIB, MIB, 4096);
+	assert_true(fake_count(s3, S3_GET_OBJECT) > sent);
+	close_file(other);
+	/* What has come since is given, and after a second all is forgotten. */
+	check_read(f, 1, 2 * MIB, MIB, 4096);
+	atomic_fetch_add(&now_ms, 1);
+	check_read(f, 1, 2 * MIB, MIB, 128 * KIB);
 	close_file(f);
 }
 
@@ -523,6 +555,7 @@ main(void)
 		TF(test_removed),
 		TF(test_short_body),
 		TF(test_errors),
+		TF(test_errors_are_kept_for_a_second),
 		TF(test_open_errors),
 		TF(test_eviction),
 		TF(test_interrupt),

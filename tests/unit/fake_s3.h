@@ -19,209 +19,7 @@
 #ifndef TESTS_UNIT_FAKE_S3_H
 #define TESTS_UNIT_FAKE_S3_H
 
-#include <assert.h>
-#include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "s3/base/wait.h"
-#include "s3/s3.h"
-
-#define FAKE_BODY   65536 /* bytes that a sink is given at once */
-#define FAKE_RANGES 1024  /* GETs that are remembered */
-
-struct fake_object {
-	char *key; /* owned */
-	uint64_t size;
-	unsigned seed;
-	char etag[40];
-	int64_t modified_ns;
-	struct s3_meta meta[4]; /* static strings */
-	size_t meta_count;
-};
-
-/* A call on its way. */
-struct fake_job {
-	struct list link; /* [mutex] */
-	struct s3_call *call;
-	bool is_cancelled; /* [mutex] */
-	int64_t sent_ms;
-};
-
-struct s3 {
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t cond;
-	const struct clock *clock;
-	struct fake_object **objects; /* [mutex] in the order of the keys */
-	size_t count;
-	size_t size;
-	struct list jobs; /* [mutex] struct fake_job */
-	bool is_closing;
-	unsigned etags;                     /* [mutex] given so far */
-	unsigned page_size;                 /* of LIST */
-	bool held[S3_KIND_COUNT];           /* [mutex] */
-	int fail_err[S3_KIND_COUNT];        /* [mutex] */
-	unsigned fail_count[S3_KIND_COUNT]; /* [mutex] */
-	uint64_t cut_after;                 /* [mutex] bytes of the next GET */
-	int cut_err;                        /* [mutex] then this; 0: whole */
-	uint64_t counts[S3_KIND_COUNT];     /* [mutex] */
-	uint64_t in_flight;                 /* [mutex] */
-	struct {
-		uint64_t off;
-		uint64_t len;
-	} ranges[FAKE_RANGES]; /* [mutex] of GETs */
-};
-
-/* ---- for tests ---- */
-
-static inline uint8_t
-fake_byte(unsigned seed, uint64_t off)
-{
-	uint64_t x = (off / 8 + seed) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (uint8_t)((x ^ x >> 29) >> 8 * (off % 8));
-}
-
-/* Where ${key} is, or would be. */
-static inline size_t
-fake_find(struct s3 *s3, const char *key, bool *ret_found)
-{
-	size_t lo = 0, hi = s3->count;
-
-	*ret_found = false;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		int c = strcmp(s3->objects[mid]->key, key);
-
-		*ret_found = c == 0;
-		if (c == 0)
-			return mid;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-/* Make or replace an object; it gets a new ETag. */
-static inline void
-fake_put(struct s3 *s3, const char *key, uint64_t size, unsigned seed)
-{
-	struct fake_object *object;
-	bool found;
-	size_t at;
-
-	pthread_mutex_lock(&s3->mutex);
-	at = fake_find(s3, key, &found);
-	if (!found) {
-		if (s3->count == s3->size) {
-			s3->size = s3->size * 2 + 16;
-			s3->objects = realloc(
-			    s3->objects, s3->size * sizeof(*s3->objects));
-			assert(s3->objects != NULL);
-		}
-		memmove(s3->objects + at + 1, s3->objects + at,
-		    (s3->count++ - at) * sizeof(*s3->objects));
-		s3->objects[at] = calloc(1, sizeof(*object));
-		assert(s3->objects[at] != NULL);
-		s3->objects[at]->key = strdup(key);
-	}
-	object = s3->objects[at];
-	object->size = size;
-	object->seed = seed;
-	object->modified_ns =
-	    (INT64_C(1600000000) + s3->etags) * INT64_C(1000000000);
-	(void)snprintf(
-	    object->etag, sizeof(object->etag), "\"etag%u\"", ++s3->etags);
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-/* Add a metadata header ("mode", not "x-amz-meta-mode"); static strings. */
-static inline void
-fake_meta(struct s3 *s3, const char *key, char *name, char *value)
-{
-	struct fake_object *object;
-	bool found;
-
-	pthread_mutex_lock(&s3->mutex);
-	object = s3->objects[fake_find(s3, key, &found)];
-	object->meta[object->meta_count++] =
-	    (struct s3_meta){ .name = name, .value = value };
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-static inline void
-fake_remove(struct s3 *s3, const char *key)
-{
-	bool found;
-	size_t at;
-
-	pthread_mutex_lock(&s3->mutex);
-	at = fake_find(s3, key, &found);
-	if (found) {
-		free(s3->objects[at]->key);
-		free(s3->objects[at]);
-		memmove(s3->objects + at, s3->objects + at + 1,
-		    (--s3->count - at) * sizeof(*s3->objects));
-	}
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-/* The next ${count} calls of ${kind} end with ${err}. */
-static inline void
-fake_fail(struct s3 *s3, enum s3_kind kind, int err, unsigned count)
-{
-	pthread_mutex_lock(&s3->mutex);
-	s3->fail_err[kind] = err;
-	s3->fail_count[kind] = count;
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-/* The next GET gives ${bytes} bytes and ends with ${err}. */
-static inline void
-fake_cut(struct s3 *s3, uint64_t bytes, int err)
-{
-	pthread_mutex_lock(&s3->mutex);
-	s3->cut_after = bytes;
-	s3->cut_err = err;
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-/* Hold the answers to ${kind} back, or let them go. */
-static inline void
-fake_hold(struct s3 *s3, enum s3_kind kind, bool hold)
-{
-	pthread_mutex_lock(&s3->mutex);
-	s3->held[kind] = hold;
-	pthread_cond_broadcast(&s3->cond);
-	pthread_mutex_unlock(&s3->mutex);
-}
-
-static inline uint64_t
-fake_count(struct s3 *s3, enum s3_kind kind)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&s3->mutex);
-	n = s3->counts[kind];
-	pthread_mutex_unlock(&s3->mutex);
-	return n;
-}
-
-/* Wait until ${count} calls are in flight; only while they are held. */
-static inline void
-fake_wait_held(struct s3 *s3, uint64_t count)
-{
-	pthread_mutex_lock(&s3->mutex);
-	while (s3->in_flight < count)
-		pthread_cond_wait(&s3->cond, &s3->mutex);
-	pthread_mutex_unlock(&s3->mutex);
-}
+#include "tests/unit/fake_objects.h"
 
 /* ---- the net thread ---- */
 
@@ -267,7 +65,7 @@ fake_head(struct s3 *s3, struct s3_call *call, struct fake_object *ret)
 /* Hand the body to the sink. */
 static inline int
 fake_body(struct s3_call *call, const struct fake_object *object,
-    uint64_t cut_after, int cut_err)
+    uint64_t cut_after, int cut_err, bool flip)
 {
 	static uint8_t data[FAKE_BODY]; /* of the net thread */
 	uint64_t off = call->off, end = call->off + call->len;
@@ -285,6 +83,8 @@ fake_body(struct s3_call *call, const struct fake_object *object,
 
 		for (size_t i = 0; i < len; i++)
 			data[i] = fake_byte(object->seed, off + i);
+		if (flip && off == call->off)
+			data[0] ^= 8;
 		r = call->sink(call->arg, off, data, len);
 		off += len;
 		call->received += len;
@@ -363,6 +163,7 @@ fake_answer(struct s3 *s3, struct s3_call *call)
 	struct fake_object object;
 	uint64_t cut_after = s3->cut_after;
 	int cut_err = s3->cut_err, r;
+	bool flip;
 
 	if (s3->fail_count[call->kind] > 0) {
 		s3->fail_count[call->kind]--;
@@ -384,10 +185,17 @@ fake_answer(struct s3 *s3, struct s3_call *call)
 	if (call->off > 0 && call->off >= object.size)
 		return -ERANGE;
 	s3->cut_err = 0;
+	flip = s3->flips > 0;
+	s3->flips -= flip;
 	pthread_mutex_unlock(&s3->mutex);
-	r = fake_body(call, &object, cut_after, cut_err);
+	r = fake_body(call, &object, cut_after, cut_err, flip);
 	pthread_mutex_lock(&s3->mutex);
-	return r;
+	s3->is_at_end = true;
+	pthread_cond_broadcast(&s3->cond);
+	while (s3->holds_end)
+		pthread_cond_wait(&s3->cond, &s3->mutex);
+	s3->is_at_end = false;
+	return r == 0 && flip && call->len == 0 ? -EBADMSG : r;
 }
 
 /* The first call that may be answered now. */
@@ -412,16 +220,23 @@ fake_end(struct s3 *s3, struct fake_job *job)
 	list_remove(&job->link);
 	if (!job->is_cancelled)
 		r = fake_answer(s3, call);
-	call->result = (struct s3_result){
-		.err = r, .attempts = 1, .sent_ms = job->sent_ms
-	};
+	call->result = (struct s3_result){ .err = r == -EBADMSG ? -EIO : r,
+		.attempts = 1,
+		.is_corrupt = r == -EBADMSG,
+		.sent_ms = job->sent_ms };
 	s3->in_flight--;
-	pthread_cond_broadcast(&s3->cond);
-	pthread_mutex_unlock(&s3->mutex);
-	/* The call may be gone, or on its way again, after this. */
 	call->request = NULL;
-	call->done(call);
+	pthread_cond_broadcast(&s3->cond);
 	free(job);
+	/* The call may be gone, or on its way again, after either. */
+	if (call->done == NULL) {
+		call->is_over = true;
+		if (call->waiter != NULL)
+			waiter_wake(call->waiter);
+		return;
+	}
+	pthread_mutex_unlock(&s3->mutex);
+	call->done(call);
 	pthread_mutex_lock(&s3->mutex);
 }
 
@@ -527,6 +342,7 @@ s3_submit(struct s3 *s3, struct s3_call *call)
 	assert(job != NULL);
 	s3_call_fini(call);
 	call->received = 0;
+	call->is_over = false;
 	job->call = call;
 	job->sent_ms = clock_mono_ms(s3->clock);
 	call->request = (struct request *)(void *)job;
@@ -558,32 +374,47 @@ s3_cancel(struct s3 *s3, struct s3_call *call)
 	pthread_mutex_unlock(&s3->mutex);
 }
 
-static inline void
-fake_run_done(struct s3_call *call)
+static inline bool
+fake_set_waiter(struct s3 *s3, struct s3_call *call, struct waiter *w)
 {
-	waiter_wake(call->run);
+	bool is_over;
+
+	pthread_mutex_lock(&s3->mutex);
+	call->waiter = w;
+	is_over = call->is_over;
+	pthread_mutex_unlock(&s3->mutex);
+	return is_over;
+}
+
+int
+s3_wait(struct s3 *s3, struct s3_call *call, struct waiter *w)
+{
+	struct waiter own;
+	int r = 0;
+
+	if (w == NULL) {
+		waiter_init(&own);
+		r = s3_wait(s3, call, &own);
+		waiter_fini(&own);
+		return r;
+	}
+	waiter_reset(w);
+	while (!fake_set_waiter(s3, call, w) && r == 0)
+		r = waiter_wait(w, WAIT_FOREVER);
+	return fake_set_waiter(s3, call, NULL) ? 0 : r;
 }
 
 int
 s3_run(struct s3 *s3, struct s3_call *call, struct waiter *w)
 {
-	struct waiter over;
-	int r = -ETIMEDOUT;
-
-	waiter_init(&over);
-	call->done = fake_run_done;
-	call->run = &over;
+	call->done = NULL;
 	s3_submit(s3, call);
-	/* A look at the interrupt now and then is enough here. */
-	while (r == -ETIMEDOUT) {
-		r = waiter_wait(&over, w == NULL ? WAIT_FOREVER : 5);
-		if (r == -ETIMEDOUT && waiter_is_interrupted(w))
-			s3_cancel(s3, call);
+	if (s3_wait(s3, call, w) < 0) {
+		s3_cancel(s3, call);
+		(void)s3_wait(s3, call, NULL);
+		if (call->result.err == -ECANCELED)
+			call->result.err = -EINTR;
 	}
-	waiter_fini(&over);
-	if (call->result.err == -ECANCELED && w != NULL &&
-	    waiter_is_interrupted(w))
-		call->result.err = -EINTR;
 	return call->result.err;
 }
 

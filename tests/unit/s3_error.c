@@ -66,6 +66,8 @@ static const struct {
 	{ 0, ERROR_TLS, -EACCES, ERROR_NEVER },
 	{ 0, ERROR_CANCELED, -ECANCELED, ERROR_NEVER },
 	{ 0, NULL, -EIO, ERROR_RETRY },
+	{ 0, ERROR_TRUNCATED, -EIO, ERROR_RETRY },
+	{ 0, ERROR_NONSENSE, -EIO, ERROR_RETRY_FEW },
 	/* A server cannot speak for us. */
 	{ 400, ERROR_CANCELED, -EINVAL, ERROR_NEVER },
 	{ 503, ERROR_TLS, -EBUSY, ERROR_THROTTLE },
@@ -163,11 +165,12 @@ test_endpoint_messages(void **state)
 	info.code = ERROR_LOST;
 	info.detail = "reset";
 	check_message(&info,
-	    "the connection to http://h:1 was lost (reset): check the network");
+	    "the connection to http://h:1 was lost (reset): check the "
+	    "network, and whether the endpoint is http or https");
 	info.endpoint = NULL;
 	check_message(&info,
 	    "the connection to the server was lost (reset): check the "
-	    "network");
+	    "network, and whether the endpoint is http or https");
 }
 
 /* Whatever the server says: one line, cut, in every buffer. */

@@ -195,7 +195,7 @@ test_an_answer_is_told(void **state)
 	assert_string_equal(p.x.head.object.content_type, "a/b");
 	assert_int_equal(p.x.head.retry_ms, 3000);
 	assert_string_equal(p.x.head.region, "eu-west-1");
-	assert_string_equal(p.x.head.crc32c, "4waSgw==");
+	assert_string_equal(p.x.head.checksums[DIGEST_CRC32C], "4waSgw==");
 	assert_string_equal(p.x.head.checksum_type, "FULL_OBJECT");
 	assert_int_equal(p.data_len, 5);
 	assert_memory_equal(p.data, "hello", 5);

@@ -84,6 +84,22 @@ test_list_raw(void **state)
 #define LIST_OF(body) "<ListBucketResult>" body "</ListBucketResult>"
 #define TRUNCATED     "<IsTruncated>true</IsTruncated>"
 
+/* What is wrong is named. */
+static void
+check_detail(const char *text, const char *want)
+{
+	struct results res;
+	struct xml *x;
+
+	results_init(&res);
+	assert_int_equal(open_answer(LIST, &res, &x), 0);
+	(void)xml_push(x, text, strlen(text));
+	assert_int_equal(xml_end(x), -EDOM);
+	assert_string_equal(xml_detail(x), want);
+	xml_free(x);
+	results_fini(&res);
+}
+
 static void
 test_list_pages(void **state)
 {
@@ -104,7 +120,12 @@ test_list_pages(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(bad); i++)
-		assert_int_equal(try(LIST, bad[i]), -EBADMSG);
+		assert_int_equal(try(LIST, bad[i]), -EDOM);
+	check_detail(LIST_OF("<Contents><Key>a</Key><Size>99999999999999999999"
+			     "</Size></Contents>"),
+	    "the value of Contents/Size is impossible");
+	check_detail(
+	    LIST_OF(TRUNCATED), "there is another page, but not where");
 	/* An empty page that is not the last one. */
 	results_init(&res);
 	assert_int_equal(parse(LIST,
@@ -249,7 +270,7 @@ test_parts(void **state)
 	assert_int_equal(parse(PARTS, parts_text, &res), 0);
 	assert_int_equal(res.parts.next, 3);
 	/* The same page again would be without end. */
-	assert_int_equal(parse(PARTS, parts_text, &res), -EBADMSG);
+	assert_int_equal(parse(PARTS, parts_text, &res), -EDOM);
 	assert_int_equal(res.parts.count, 2);
 	assert_int_equal(
 	    parse(PARTS,
@@ -269,7 +290,7 @@ test_parts(void **state)
 	assert_int_equal(try(PARTS, "<ListPartsResult><Part><PartNumber>10001"
 				    "</PartNumber><ETag>e</ETag></Part>"
 				    "</ListPartsResult>"),
-	    -EBADMSG);
+	    -EDOM);
 }
 
 static void
@@ -285,7 +306,7 @@ test_uploads(void **state)
 	assert_string_equal(res.uploads.next_id, "U2");
 	assert_string_equal(res.uploads.uploads[0].key, "a b");
 	assert_int_equal(res.uploads.uploads[0].initiated_ns, TIME_NS);
-	assert_int_equal(parse(UPLOADS, uploads_text, &res), -EBADMSG);
+	assert_int_equal(parse(UPLOADS, uploads_text, &res), -EDOM);
 	assert_int_equal(
 	    parse(UPLOADS, "<ListMultipartUploadsResult/>", &res), 0);
 	assert_int_equal(res.uploads.count, 2);

@@ -59,10 +59,20 @@ def run(*command, timeout=60, check=True, **options):
 
 
 def ranges(proxy, key=None):
-    """Return the (first, last) that GETs asked for, sorted."""
-    asked = [e["range"] for e in proxy.log("GetObject", key)]
-    assert all(text.startswith("bytes=") for text in asked), asked
-    return sorted(tuple(map(int, text[6:].split("-"))) for text in asked)
+    """Return the (first, last) that GETs asked for, sorted.
+
+    That of a whole object is what came.
+    """
+    proxy.wait_idle()
+    asked = []
+    for e in proxy.log("GetObject", key):
+        if e["range"]:
+            assert e["range"].startswith("bytes="), e
+            first, last = map(int, e["range"][6:].split("-"))
+        else:
+            first, last = 0, e["down"] - 1
+        asked.append((first, last))
+    return sorted(asked)
 
 
 def rss(pid, field="VmRSS"):
