@@ -270,7 +270,7 @@ check_slow(struct http *h, int64_t now)
 	if (now < h->net.check_ms)
 		return;
 	/* What starts now cannot be too slow before. */
-	h->net.check_ms = now + (int64_t)h->config.timeout_s * 500;
+	h->net.check_ms = now + (int64_t)h->config.timeout_s * 125;
 	for (l = h->net.active.next; l != &h->net.active; l = next) {
 		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
 		int64_t end_ms = x->own.last_ms + patience_ms(h, x);

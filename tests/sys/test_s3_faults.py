@@ -92,13 +92,19 @@ def test_a_stalled_body_ends_in_time_and_goes_on(proxy, new_tool, s3, bucket,
                                                  tmp_path):
     tool = new_tool(endpoint=proxy.endpoint, timeout_s=2)
     s3.put_object(Bucket=bucket, Key="k", Body=DATA)
-    proxy.fault("stall", op="GetObject", at=0.5)
+    proxy.fault("stall", op="GetObject", at=0.5, nth=1)
+    proxy.fault("stall", op="GetObject", at=0.0)
     start = time.monotonic()
     answer = tool.call("GetObject", key="k", out=str(tmp_path / "out"))
     assert answer["err"] == "ETIMEDOUT"
     assert 1.5 < time.monotonic() - start < 12
     half = (tmp_path / "out").read_bytes()
     assert half == DATA[:len(half)]
+    # As long as bytes come with each attempt, it goes on.
+    proxy.clear()
+    proxy.fault("stall", op="GetObject", at=0.5, times=2)
+    answer = good(tool.call("GetObject", key="k", out=str(tmp_path / "all")))
+    assert (tmp_path / "all").read_bytes() == DATA
 
 
 def test_a_hung_server_times_out_and_cancel_is_at_once(proxy, new_tool):
