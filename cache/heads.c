@@ -18,21 +18,33 @@
 #include "s3/base/wait.h"
 
 #define HEADS_AHEAD 64 /* under way at once */
+#define FIRST_AHEAD 16 /* once somebody seems to be in turn */
+#define TURNS       4  /* directories that somebody goes through */
+#define DIRS_AHEAD  8  /* that one look ahead goes through */
+
+/* Somebody goes through a directory. */
+struct turn {
+	uint64_t dir;
+	uint64_t above;     /* its parent */
+	uint64_t used;      /* value of the clock */
+	uint64_t last;      /* id of the last one wanted */
+	unsigned hits;      /* wanted one after the other */
+	unsigned window;    /* 0: nobody is in turn yet */
+	bool types_only;    /* asked ahead is what has no type */
+	uint64_t asked_dir; /* where it is asked ahead: dir, or one */
+	uint64_t asked_to;  /* behind it; up to this id */
+};
 
 struct heads {
 	struct cache *cache; /* [I] */
 	struct flights flights;
 	struct lock lock;
-	bool stopping;       /* [lock] */
-	unsigned under_way;  /* [lock] asked ahead */
-	struct list waiters; /* [lock] heads_stop() */
-	struct list asked;   /* [lock] struct head */
-	uint64_t dir;        /* [lock] where somebody walks */
-	uint64_t last;       /* [lock] id of the last one wanted there */
-	unsigned hits;       /* [lock] wanted there in turn */
-	uint64_t asked_dir;  /* [lock] where it is asked ahead: dir, or */
-	uint64_t asked_to;   /* [lock] the next; up to this id */
-	unsigned window;     /* [lock] 0: nobody is in turn yet */
+	bool stopping;            /* [lock] */
+	unsigned under_way;       /* [lock] asked ahead */
+	struct list waiters;      /* [lock] heads_stop() */
+	struct list asked;        /* [lock] struct head */
+	struct turn turns[TURNS]; /* [lock] */
+	uint64_t clock;           /* [lock] */
 };
 
 /* One HEAD asked ahead. */
@@ -233,6 +245,12 @@ struct scan {
 };
 
 static bool
+is_full(const struct scan *scan)
+{
+	return scan->count == scan->max;
+}
+
+static bool
 scan_row(void *arg, const struct row *row)
 {
 	struct scan *scan = arg;
@@ -250,7 +268,7 @@ scan_row(void *arg, const struct row *row)
 		return false;
 	}
 	scan->found[scan->count++] = head;
-	return scan->count < scan->max;
+	return !is_full(scan);
 }
 
 static void
@@ -272,56 +290,144 @@ start(struct heads *h, struct head *head)
 	}
 }
 
-/* ${row} is in another directory than the last one. */
-static void
-turn_to_locked(struct heads *h, const struct row *row)
+static struct turn *
+turn_of_locked(struct heads *h, uint64_t dir)
 {
-	/* Who walked the last one through will walk this one, too. */
-	if (h->hits < 2)
-		h->window = 0;
-	if (h->asked_dir != row->parent) {
-		h->asked_dir = row->parent;
-		h->asked_to = row->id;
+	for (int i = 0; i < TURNS; i++) {
+		if (h->turns[i].dir == dir)
+			return &h->turns[i];
 	}
-	h->dir = row->parent;
-	h->hits = 0;
+	return NULL;
 }
 
-/* Note that ${row} is wanted; how many to ask for ahead, and from where. */
-static unsigned
-take_turn(struct heads *h, const struct row *row, uint64_t *ret_dir,
-    uint64_t *ret_after)
+/* Who went through a sibling of the directory will go through it, too. */
+static void
+inherit(const struct turn *from, struct turn *turn)
 {
+	turn->window = from->window;
+	turn->types_only = from->types_only;
+	if (from->asked_dir >= turn->dir) {
+		turn->asked_dir = from->asked_dir;
+		turn->asked_to = from->asked_to;
+	}
+}
+
+/* The first one is wanted in a directory: forget the oldest turn. */
+static struct turn *
+new_turn_locked(struct heads *h, const struct row *row, uint64_t above)
+{
+	struct turn *oldest = &h->turns[0], *sibling = NULL;
+	struct turn new = { .dir = row->parent,
+		.above = above,
+		.asked_dir = row->parent,
+		.asked_to = row->id };
+
+	for (int i = 0; i < TURNS; i++) {
+		struct turn *turn = &h->turns[i];
+
+		if (turn->used < oldest->used)
+			oldest = turn;
+		if (turn->above == above && turn->hits >= 2 &&
+		    (sibling == NULL || turn->used > sibling->used))
+			sibling = turn;
+	}
+	if (sibling != NULL)
+		inherit(sibling, &new);
+	*oldest = new;
+	return oldest;
+}
+
+/* ${row} was wanted after turn->last. */
+static void
+go_on(struct turn *turn, const struct row *row)
+{
+	turn->hits++;
+	/* A listing tells of directories, too: a walk that only began needs
+	 * no more of them. */
+	if (row->kind == ROW_DIR && turn->hits < 2)
+		return;
+	turn->window = turn->window == 0 ? FIRST_AHEAD : HEADS_AHEAD;
+}
+
+/* ${row} begins anew, or is of another sort than those asked ahead. */
+static void
+ask_from(struct turn *turn, const struct row *row)
+{
+	turn->asked_dir = row->parent;
+	turn->asked_to = row->id;
+	turn->types_only = row->kind == ROW_UNKNOWN;
+}
+
+/* What is known before the lock is taken. */
+struct place {
+	uint64_t above; /* the parent of the row's parent */
+	bool is_first;  /* no other stands before it */
+};
+
+static bool
+take_id(void *arg, const struct row *row)
+{
+	*(uint64_t *)arg = row->id;
+	return false;
+}
+
+static void
+find_place(struct cache *c, const struct row *row, struct place *ret)
+{
+	AUTO(row_fini) struct row dir = { 0 };
+	uint64_t first = 0;
+
+	*ret = (struct place){ 0 };
+	if (db_row_by_id(c->db, row->parent, &dir) < 0)
+		return;
+	ret->above = dir.parent;
+	if (row->kind != ROW_DIR && cache_is_fresh(c, dir.listed_ms) &&
+	    db_rows_after(c->db, row->parent, 0, 1, take_id, &first) == 0)
+		ret->is_first = first == row->id;
+}
+
+/* Note that ${row} is wanted; how many to ask for ahead.  ${*ret}: a copy of
+ * the turn. */
+static unsigned
+take_turn(struct heads *h, const struct row *row, const struct place *place,
+    struct turn *ret)
+{
+	struct turn *turn;
 	unsigned room = 0;
 
 	lock_take(&h->lock);
-	if (h->dir != row->parent) {
-		turn_to_locked(h, row);
-	} else if (row->id < h->last) {
-		h->window = 0;
-		h->hits = 0;
-	} else {
-		h->hits++;
-		h->window = h->window == 0 ? 8 : h->window * 2;
-		if (h->window > HEADS_AHEAD)
-			h->window = HEADS_AHEAD;
+	turn = turn_of_locked(h, row->parent);
+	if (turn == NULL) {
+		turn = new_turn_locked(h, row, place->above);
+		turn->types_only = row->kind == ROW_UNKNOWN;
+	} else if (row->id > turn->last) {
+		go_on(turn, row);
+	} else if (row->id < turn->last) {
+		turn->window = 0;
+		turn->hits = 0;
+		ask_from(turn, row);
 	}
-	h->last = row->id;
-	if (h->asked_dir == row->parent && h->asked_to < row->id)
-		h->asked_to = row->id;
-	if (h->window > h->under_way && !h->stopping)
-		room = h->window - h->under_way;
+	if (turn->types_only && row->kind != ROW_UNKNOWN)
+		ask_from(turn, row);
+	if (turn->asked_dir == row->parent && turn->asked_to < row->id)
+		turn->asked_to = row->id;
+	if (turn->window == 0 && place->is_first)
+		turn->window = FIRST_AHEAD;
+	turn->last = row->id;
+	turn->used = ++h->clock;
+	if (turn->window > h->under_way && !h->stopping)
+		room = turn->window - h->under_way;
 	/* In bunches: a scan for each single one would be wasted. */
-	if (room < h->window / 4)
+	if (room < turn->window / 4)
 		room = 0;
-	*ret_dir = h->asked_dir;
-	*ret_after = h->asked_to;
+	*ret = *turn;
 	lock_drop(&h->lock);
 	return room;
 }
 
+/* The directory after one, and what is asked of it. */
 struct next_dir {
-	struct cache *cache;
+	struct scan *scan;
 	uint64_t id;
 };
 
@@ -329,19 +435,26 @@ static bool
 find_dir(void *arg, const struct row *row)
 {
 	struct next_dir *next = arg;
+	struct cache *c = next->scan->heads->cache;
+	uint64_t to = next->scan->to;
 
-	if (row->kind == ROW_DIR)
-		next->id =
-		    cache_is_fresh(next->cache, row->listed_ms) ? row->id : 0;
-	return row->kind != ROW_DIR;
+	if (row->kind != ROW_DIR)
+		return true;
+	/* Who comes there looks at it first. */
+	if (!next->scan->types_only && !is_full(next->scan))
+		(void)scan_row(next->scan, row);
+	next->scan->to = to;
+	next->id = cache_is_fresh(c, row->listed_ms) ? row->id : 0;
+	return false;
 }
 
 /* The directory after ${dir} in its parent, if it is listed; else 0. */
 static uint64_t
-dir_after(struct cache *c, uint64_t dir)
+dir_after(struct scan *scan, uint64_t dir)
 {
+	struct cache *c = scan->heads->cache;
 	AUTO(row_fini) struct row row = { 0 };
-	struct next_dir next = { .cache = c };
+	struct next_dir next = { .scan = scan };
 
 	if (db_row_by_id(c->db, dir, &row) < 0 ||
 	    db_rows_after(c->db, row.parent, dir, 64, find_dir, &next) < 0)
@@ -349,47 +462,55 @@ dir_after(struct cache *c, uint64_t dir)
 	return next.id;
 }
 
-/* Scan ${*dir} on from ${*after}; the next directory once it is done. */
+/* Scan on from where ${turn} is; the next directories once one is done. */
 static void
-scan_on(struct scan *scan, uint64_t *dir, uint64_t *after)
+scan_on(struct scan *scan, struct turn *turn)
 {
 	struct cache *c = scan->heads->cache;
 
-	scan->to = *after;
-	/* Ahead only: whatever fails here is asked again when wanted. */
-	(void)db_rows_after(
-	    c->db, *dir, *after, 4 * HEADS_AHEAD, scan_row, scan);
-	if (scan->to == *after) {
-		uint64_t next = dir_after(c, *dir);
+	for (int dirs = 0; dirs < DIRS_AHEAD; dirs++) {
+		uint64_t next;
+		bool is_end;
 
+		scan->to = turn->asked_to;
+		/* Ahead only: whatever fails is asked again when wanted. */
+		(void)db_rows_after(c->db, turn->asked_dir, turn->asked_to,
+		    4 * HEADS_AHEAD, scan_row, scan);
+		is_end = scan->to == turn->asked_to;
+		turn->asked_to = scan->to;
+		if (is_full(scan))
+			return;
+		if (!is_end)
+			continue;
+		next = dir_after(scan, turn->asked_dir);
 		if (next == 0)
 			return;
-		*dir = next;
-		scan->to = 0;
-		(void)db_rows_after(
-		    c->db, next, 0, 4 * HEADS_AHEAD, scan_row, scan);
+		turn->asked_dir = next;
+		turn->asked_to = 0;
 	}
-	*after = scan->to;
 }
 
 static void
 ask_ahead(struct heads *h, const struct row *row)
 {
-	struct scan scan = { .heads = h,
-		.types_only = row->kind == ROW_UNKNOWN };
-	uint64_t dir, after, from_dir, from;
+	struct scan scan = { .heads = h };
+	struct turn turn, was, *now;
+	struct place place;
 
-	scan.max = take_turn(h, row, &dir, &after);
+	find_place(h->cache, row, &place);
+	scan.max = take_turn(h, row, &place, &turn);
 	if (scan.max == 0)
 		return;
-	from_dir = dir;
-	from = after;
-	scan_on(&scan, &dir, &after);
+	was = turn;
+	scan.types_only = turn.types_only;
+	scan_on(&scan, &turn);
 	lock_take(&h->lock);
+	now = turn_of_locked(h, row->parent);
 	/* Unless somebody else has gone on meanwhile. */
-	if (h->asked_dir == from_dir && h->asked_to == from) {
-		h->asked_dir = dir;
-		h->asked_to = after;
+	if (now != NULL && now->asked_dir == was.asked_dir &&
+	    now->asked_to == was.asked_to) {
+		now->asked_dir = turn.asked_dir;
+		now->asked_to = turn.asked_to;
 	}
 	lock_drop(&h->lock);
 	for (unsigned i = 0; i < scan.count; i++)
@@ -437,7 +558,9 @@ heads_want(struct cache *c, const struct row *row, struct waiter *w)
 	struct heads *h = c->heads;
 	int r;
 
-	ask_ahead(h, row);
+	/* Else the listing told all; only this one is in doubt. */
+	if (c->config.attrs == CACHE_ATTRS_POSIX)
+		ask_ahead(h, row);
 	r = flight_join(&h->flights, row->id, w);
 	if (r != FLIGHT_LEAD)
 		return r;

@@ -187,12 +187,16 @@ pop(struct walk *k, struct observe *o, const char *key)
 	return r;
 }
 
-/* Go down into the directory that ${path} is. */
+/*
+ * Go down into the directory that ${path} is, towards ${listed}, its first
+ * key.  Its marker would come before all others, and need not be asked for.
+ */
 static int
-descend(
-    struct walk *k, struct observe *o, const struct path *path, int64_t sent_ms)
+descend(struct walk *k, struct observe *o, const struct path *path,
+    const struct s3_listed *listed, int64_t sent_ms)
 {
 	const struct level *level = &k->levels[k->level_count - 1];
+	size_t prefix_len = level->prefix_len + path->name_len + 1;
 	char name[CACHE_NAME_MAX + 1];
 	uint64_t id = 0;
 	int r = 0;
@@ -201,9 +205,11 @@ descend(
 	name[path->name_len] = '\0';
 	if (level->id != 0)
 		r = observe_dir(o, level->id, name, sent_ms, &id);
+	if (r == 0 && id != 0 && listed->key_len > prefix_len &&
+	    k->cache->config.attrs == CACHE_ATTRS_POSIX)
+		r = observe_marker(o, id, NULL, sent_ms);
 	if (r == 0)
-		r = push(
-		    k, id, level->prefix_len + path->name_len + 1, sent_ms);
+		r = push(k, id, prefix_len, sent_ms);
 	return r;
 }
 
@@ -231,7 +237,7 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 		prefix[level.prefix_len] = '\0';
 		path_classify(prefix, level.id == CACHE_ROOT, listed, &path);
 		if (path.kind == PATH_DIRECTORY) {
-			r = descend(k, o, &path, sent_ms);
+			r = descend(k, o, &path, listed, sent_ms);
 			continue;
 		}
 		if (level.id == 0)
