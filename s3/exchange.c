@@ -88,6 +88,16 @@ exchange_clear(struct exchange *x)
 	x->detail[0] = '\0';
 	x->own.error[0] = '\0';
 	x->own.has_head = false;
+	x->own.gathered_len = 0;
+	x->own.given = 0;
+}
+
+void
+exchange_end(struct exchange *x)
+{
+	free(x->own.gathered);
+	x->own.gathered = NULL;
+	x->own.gathered_len = 0;
 }
 
 /* End ${x} with an error of one of its owner's operations. */
@@ -121,6 +131,50 @@ on_header(char *line, size_t size, size_t len, void *arg)
 	return len;
 }
 
+static int
+give(struct exchange *x, const char *data, size_t len)
+{
+	x->own.given += len;
+	return x->ops->data(x, data, len);
+}
+
+int
+exchange_give(struct exchange *x)
+{
+	size_t len = x->own.gathered_len;
+	int r;
+
+	if (len == 0)
+		return 0;
+	x->own.gathered_len = 0;
+	r = give(x, x->own.gathered, len);
+	if (r < 0)
+		fail_local(x, r);
+	return r;
+}
+
+/* Put ${data} to what was gathered; give it on at each border. */
+static int
+gather(struct exchange *x, const char *data, size_t len)
+{
+	int r = 0;
+
+	while (r == 0 && len > 0) {
+		uint64_t at = x->own.given + x->own.gathered_len;
+		size_t n = EXCHANGE_GATHER - at % EXCHANGE_GATHER;
+
+		if (n > len)
+			n = len;
+		memcpy(x->own.gathered + x->own.gathered_len, data, n);
+		x->own.gathered_len += n;
+		data += n;
+		len -= n;
+		if ((at + n) % EXCHANGE_GATHER == 0)
+			r = exchange_give(x);
+	}
+	return r;
+}
+
 static size_t
 on_data(char *data, size_t size, size_t len, void *arg)
 {
@@ -129,7 +183,12 @@ on_data(char *data, size_t size, size_t len, void *arg)
 
 	(void)size; /* always 1 */
 	x->own.last_ms = now_ms(x);
-	r = x->ops->data(x, data, len);
+	if (x->expect_len >= LARGE_BODY && x->own.gathered == NULL)
+		x->own.gathered = malloc(EXCHANGE_GATHER);
+	if (x->own.gathered != NULL)
+		r = gather(x, data, len);
+	else
+		r = give(x, data, len);
 	if (r < 0) {
 		fail_local(x, r);
 		return len == 0 ? 1 : 0;

@@ -32,6 +32,10 @@
 struct curl_slist;
 struct exchange;
 
+/* curl gives 16 KiB at a time, whatever it received at once: of a large body
+ * as many are put together, up to a border of so many bytes. */
+#define EXCHANGE_GATHER ((size_t)128 << 10)
+
 struct http_config {
 	const struct clock *clock;
 	const char *ca_file;    /* NULL: the system's; borrowed */
@@ -88,6 +92,9 @@ struct exchange {
 		bool is_active;
 		bool has_head;
 		int64_t last_ms; /* monotonic: when a byte moved */
+		char *gathered;  /* owned, NULL; EXCHANGE_GATHER bytes */
+		size_t gathered_len;
+		uint64_t given;  /* bytes of the answer given to data() */
 		char error[256]; /* curl's buffer */
 	} own;
 };
@@ -109,6 +116,13 @@ void exchange_clear(struct exchange *x);
  */
 int exchange_set_up(
     struct exchange *x, void *easy, const struct http_config *config);
+
+/* Give what was put together to its owner.  Returns: 0; -errno: ${x} is to end
+ * with it. */
+int exchange_give(struct exchange *x);
+
+/* Free what only a running exchange needs. */
+void exchange_end(struct exchange *x);
 
 /* What the CURLcode ${code} means: 0 or -errno. */
 int exchange_errno(int code);

@@ -82,6 +82,7 @@ drop_handle(struct http *h, CURL *easy)
 static void
 finish(struct http *h, struct exchange *x, int err)
 {
+	exchange_end(x);
 	x->err = err;
 	if (x->err < 0 && x->detail[0] == '\0')
 		(void)snprintf(
@@ -228,6 +229,22 @@ send_ready(struct http *h)
 	}
 }
 
+/* Give on what this round brought; nothing waits for the next. */
+static void
+give_gathered(struct http *h)
+{
+	struct list *l, *next;
+
+	for (l = h->net.active.next; l != &h->net.active; l = next) {
+		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
+		int r = exchange_give(x);
+
+		next = l->next;
+		if (r < 0)
+			finish_active(h, x, r);
+	}
+}
+
 static void
 take_finished(struct http *h)
 {
@@ -317,6 +334,7 @@ net_main(void *arg)
 	while (take_inbox(h, now)) {
 		wake_delayed(h, now);
 		(void)curl_multi_perform(h->multi, &running);
+		give_gathered(h);
 		take_finished(h);
 		send_ready(h);
 		now = now_ms(h);
