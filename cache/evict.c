@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -14,6 +15,7 @@
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "s3/base/lock.h"
+#include "s3/base/wait.h"
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
@@ -28,6 +30,11 @@
 struct evict {
 	struct cache *cache; /* [I] */
 	struct lock one;     /* one thread evicts at a time */
+	struct lock gate;    /* a leaf */
+	struct list waiters; /* [gate] demands that find no room */
+	unsigned waiting;    /* [gate] of them */
+	unsigned holders;    /* [gate] fetches that hold room, or will */
+	unsigned changes;    /* [gate] of holders */
 };
 
 int
@@ -39,6 +46,8 @@ evict_new(struct cache *c, struct evict **ret)
 		return -ENOMEM;
 	e->cache = c;
 	lock_init(&e->one);
+	lock_init(&e->gate);
+	list_init(&e->waiters);
 	*ret = e;
 	return 0;
 }
@@ -48,6 +57,7 @@ evict_free(struct evict *e)
 {
 	if (e == NULL)
 		return;
+	lock_fini(&e->gate);
 	lock_fini(&e->one);
 	free(e);
 }
@@ -137,5 +147,69 @@ evict_reserve(struct evict *e, uint64_t len)
 	lock_drop(&e->one);
 	if (r < 0)
 		space_release(&e->cache->space, len);
+	return r;
+}
+
+void
+evict_enter(struct evict *e)
+{
+	lock_take(&e->gate);
+	e->holders++;
+	lock_drop(&e->gate);
+}
+
+void
+evict_leave(struct evict *e)
+{
+	lock_take(&e->gate);
+	e->holders--;
+	e->changes++;
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->gate);
+}
+
+/* Wait until a holder has left since ${*changes}.  -ENOSPC: all of them wait
+ * themselves. */
+static int
+wait_for_room(struct evict *e, struct waiter *w, unsigned *changes)
+{
+	int r = 0;
+
+	lock_take(&e->gate);
+	e->waiting++;
+	while (r == 0 && e->changes == *changes) {
+		if (e->waiting >= e->holders)
+			r = -ENOSPC;
+		else
+			r = waiter_wait_in(w, &e->waiters, &e->gate);
+	}
+	e->waiting--;
+	*changes = e->changes;
+	lock_drop(&e->gate);
+	return r;
+}
+
+int
+evict_demand(struct evict *e, uint64_t len, struct waiter *w)
+{
+	unsigned changes;
+	bool waited = false;
+	int r;
+
+	lock_take(&e->gate);
+	changes = e->changes;
+	lock_drop(&e->gate);
+	for (;;) {
+		r = evict_reserve(e, len);
+		if (r != -ENOSPC)
+			break;
+		waited = true;
+		r = wait_for_room(e, w, &changes);
+		if (r < 0)
+			break;
+	}
+	/* Another wake may have been used up: it is not lost. */
+	if (waited)
+		waiter_wake(w);
 	return r;
 }

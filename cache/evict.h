@@ -17,6 +17,7 @@
 
 struct cache;
 struct evict;
+struct waiter;
 
 int evict_new(struct cache *c, struct evict **ret);
 void evict_free(struct evict *e);
@@ -28,6 +29,19 @@ void evict_free(struct evict *e);
  * Returns: 0, or -ENOSPC: nothing more can be evicted.
  */
 int evict_reserve(struct evict *e, uint64_t len);
+
+/* A fetch that is to hold room begins; it has ended, and what it filled may be
+ * evicted.  Locks: any but leaves. */
+void evict_enter(struct evict *e);
+void evict_leave(struct evict *e);
+
+/**
+ * evict_demand(e, len, w):
+ * As evict_reserve(), for a fetch that a reader waits for: while others hold
+ * room, wait for them to end.
+ * Returns: 0; -ENOSPC there is no other, or all of them wait, too; -EINTR.
+ */
+int evict_demand(struct evict *e, uint64_t len, struct waiter *w);
 
 /* All bytes used under the folder, those set aside included. */
 uint64_t evict_used(struct evict *e);

@@ -32,6 +32,7 @@ struct fetch {
 	bool is_held;        /* [I] present only when all is checked */
 	unsigned damaged;    /* [e] answers that were, one after the other */
 	bool is_sent;        /* [e] the call is in flight */
+	bool was_sent;       /* [e] it has been */
 	bool is_cancelled;   /* [e] */
 	bool by_version;     /* [net] asked for by versionId */
 	char *etag;          /* owned: the entry's when it began */
@@ -289,7 +290,8 @@ finish(struct job *job)
 	lock_take(&e->lock);
 	list_remove(&f->link);
 	list_remove(&f->range.link);
-	if (f->is_cancelled && err == -ECANCELED)
+	if ((f->is_cancelled && err == -ECANCELED) || err == -EINTR ||
+	    (err == -ENOSPC && f->call.background && !f->was_sent))
 		err = -EAGAIN; /* who still waits asks again */
 	if (err == -ESTALE)
 		e->lost = -ESTALE;
@@ -304,6 +306,7 @@ finish(struct job *job)
 	if (err == -ESTALE && db_row_doubt(e->cache->db, e->node) < 0)
 		log_debug("node=%" PRIu64 " is believed still", e->node);
 	fetch_free(f);
+	evict_leave(e->cache->evict);
 	entry_put(e);
 }
 
@@ -454,12 +457,16 @@ say_full(const struct entry *e)
 }
 
 void
-fetch_start(struct fetch *f, bool background)
+fetch_start(struct fetch *f, struct waiter *w)
 {
 	struct entry *e = f->entry;
-	int r = evict_reserve(e->cache->evict, f->end - f->off);
-	bool cancelled;
+	uint64_t len = f->end - f->off;
+	bool background = w == NULL, cancelled;
+	int r;
 
+	evict_enter(e->cache->evict);
+	r = background ? evict_reserve(e->cache->evict, len)
+		       : evict_demand(e->cache->evict, len, w);
 	if (r == 0)
 		f->reserved = f->end - f->off;
 	lock_take(&e->lock);
@@ -467,12 +474,13 @@ fetch_start(struct fetch *f, bool background)
 	f->call.background = background;
 	if (r == 0 && !cancelled) {
 		f->is_sent = true;
+		f->was_sent = true;
 		submit_locked(f);
 	}
 	lock_drop(&e->lock);
 	if (r < 0 || cancelled) {
 		f->call.result.err = r < 0 ? r : -ECANCELED;
-		if (r == -ENOSPC)
+		if (r == -ENOSPC && !background)
 			say_full(e);
 		finish(&f->job);
 	}

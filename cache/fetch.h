@@ -22,6 +22,7 @@
 
 struct entry;
 struct fetch;
+struct waiter;
 
 /* To hold back a MiB costs a reader 12 ms at the 85 MB/s of a connection,
  * less than a round trip over a wide area; 8 MiB would be felt. */
@@ -41,12 +42,14 @@ struct fetch;
 int fetch_new(struct entry *e, uint64_t off, uint64_t end, struct fetch **ret);
 
 /**
- * fetch_start(f, background):
+ * fetch_start(f, w):
  * Reserve space and send it.  Every failure is told to the readers that wait
- * for its range.
+ * for its range.  ${w}: of the reader that needs it now: if there is no room,
+ * others that hold some are waited for.  NULL: it is fetched ahead: without
+ * room it just ends.  ${w} may be woken without a reason.
  * Locks:   none is held.
  */
-void fetch_start(struct fetch *f, bool background);
+void fetch_start(struct fetch *f, struct waiter *w);
 
 /* Whether byte ${off} of the entry is on its way; then up to ${*ret_end}.
  * Locks: the entry's is held. */

@@ -268,7 +268,7 @@ serve_remote(struct serve *s, struct fetch **pieces, unsigned count)
 	ahead_stall(s->stream, limit_of(e->cache));
 	lock_drop(&e->lock);
 	for (unsigned i = 0; i < count; i++)
-		fetch_start(pieces[i], i > 0);
+		fetch_start(pieces[i], i > 0 ? NULL : s->waiter);
 	r = waiter_wait(s->waiter, WAIT_FOREVER);
 	lock_take(&e->lock);
 	list_remove(&range.link);
@@ -309,7 +309,7 @@ serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
 	if (count > 0) {
 		lock_drop(&e->lock);
 		for (unsigned i = 0; i < count; i++)
-			fetch_start(pieces[i], true);
+			fetch_start(pieces[i], NULL);
 		lock_take(&e->lock);
 		if (!is_local(s))
 			return -EAGAIN; /* evicted meanwhile */

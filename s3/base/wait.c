@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
 static void
@@ -114,6 +115,20 @@ waiter_wait(struct waiter *w, int64_t ms)
 		r = w->interrupted ? -EINTR : -ETIMEDOUT;
 	w->woken = false;
 	must(pthread_mutex_unlock(&w->mutex));
+	return r;
+}
+
+int
+waiter_wait_in(struct waiter *w, struct list *list, struct lock *lock)
+{
+	int r;
+
+	waiter_reset(w);
+	list_append(list, &w->link);
+	lock_drop(lock);
+	r = waiter_wait(w, WAIT_FOREVER);
+	lock_take(lock);
+	list_remove(&w->link);
 	return r;
 }
 

@@ -23,6 +23,9 @@
 
 #include "s3/base/list.h"
 
+/* Opaque types. */
+struct lock;
+
 #define WAIT_FOREVER INT64_C(-1)
 
 struct waiter {
@@ -49,6 +52,13 @@ bool waiter_is_interrupted(struct waiter *w);
  * Returns: 0 woken (the wake is used up); -EINTR; -ETIMEDOUT.
  */
 int waiter_wait(struct waiter *w, int64_t ms);
+
+/**
+ * waiter_wait_in(w, list, lock):
+ * As waiter_wait() for ever, linked in ${list} meanwhile.  ${lock}, which
+ * guards the list, is held; it is given up while it waits.
+ */
+int waiter_wait_in(struct waiter *w, struct list *list, struct lock *lock);
 
 /* Wake all waiters linked in ${head}.  The lock that guards it is held. */
 void waiter_wake_all(struct list *head);

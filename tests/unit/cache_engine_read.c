@@ -410,6 +410,14 @@ interrupted_main(void *arg)
 }
 
 static void
+start_interrupted(struct interrupted *t)
+{
+	waiter_init(&t->waiter);
+	assert_int_equal(
+	    pthread_create(&t->thread, NULL, interrupted_main, t), 0);
+}
+
+static void
 test_interrupt(void **state)
 {
 	struct interrupted t[2];
@@ -421,10 +429,7 @@ test_interrupt(void **state)
 	fake_hold(s3, S3_GET_OBJECT, true);
 	for (int i = 0; i < 2; i++) {
 		t[i].file = f;
-		waiter_init(&t[i].waiter);
-		assert_int_equal(
-		    pthread_create(&t[i].thread, NULL, interrupted_main, &t[i]),
-		    0);
+		start_interrupted(&t[i]);
 	}
 	fake_wait_held(s3, 1);
 	(void)usleep(20000);
@@ -440,6 +445,35 @@ test_interrupt(void **state)
 	close_file(f);
 }
 
+/* A read that finds all room taken by others' fetches waits for them. */
+static void
+test_full_of_fetches(void **state)
+{
+	static const char *const names[] = { "f0", "f1", "f2" };
+	struct interrupted t[3];
+
+	(void)state, close_cache();
+	config.size = 4 * MIB;
+	open_cache();
+	fake_hold(s3, S3_GET_OBJECT, true);
+	for (int i = 0; i < 3; i++) {
+		fake_put(s3, names[i], 3 * MIB, (unsigned)i);
+		t[i].file = open_file(names[i]);
+		start_interrupted(&t[i]);
+		fake_wait_held(s3, 1);
+	}
+	(void)usleep(50000);
+	waiter_interrupt(&t[2].waiter);
+	(void)usleep(50000);
+	fake_hold(s3, S3_GET_OBJECT, false);
+	for (int i = 0; i < 3; i++) {
+		(void)pthread_join(t[i].thread, NULL);
+		assert_int_equal(t[i].result, i < 2 ? 0 : -EINTR);
+		waiter_fini(&t[i].waiter);
+		close_file(t[i].file);
+	}
+}
+
 /* The last close ends what is on its way; nothing stays behind. */
 static void
 test_close_while_fetching(void **state)
@@ -447,7 +481,6 @@ test_close_while_fetching(void **state)
 	struct waiter w;
 	struct cache_stats stats;
 	struct cache_file *f;
-	pthread_t thread;
 	struct interrupted t;
 
 	(void)state;
@@ -455,12 +488,10 @@ test_close_while_fetching(void **state)
 	f = open_file("f");
 	fake_hold(s3, S3_GET_OBJECT, true);
 	t.file = f;
-	waiter_init(&t.waiter);
-	assert_int_equal(
-	    pthread_create(&thread, NULL, interrupted_main, &t), 0);
+	start_interrupted(&t);
 	fake_wait_held(s3, 1);
 	waiter_interrupt(&t.waiter);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(pthread_join(t.thread, NULL), 0);
 	waiter_fini(&t.waiter);
 	close_file(f);
 	settle(); /* although it is held */
@@ -560,6 +591,7 @@ main(void)
 		TF(test_eviction),
 		TF(test_interrupt),
 		TF(test_close_while_fetching),
+		TF(test_full_of_fetches),
 		TF(test_restart),
 		TF(test_damaged),
 	};
