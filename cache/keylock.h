@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keylock.h - one mutating request a key in flight.
+ *
+ * Who is to change what S3 holds under a key marks it busy first, and waits
+ * while another has it: requests of one key are ordered by key, not by entry.
+ * A mark is no lock: it is kept over the network.  Marks are taken before any
+ * lock, two at once only by keylock_take_two().
+ *
+ * Threads: any but the net thread.  Locks: a leaf, held for a moment.
+ */
+#ifndef CACHE_KEYLOCK_H
+#define CACHE_KEYLOCK_H
+
+#include <stdbool.h>
+
+#include "s3/base/list.h"
+#include "s3/base/lock.h"
+
+/* Opaque types. */
+struct waiter;
+
+struct keylocks {
+	struct lock lock;
+	struct list busy; /* [lock] struct keylock */
+};
+
+/* A key that is busy; on its owner's stack, or part of its request. */
+struct keylock {
+	struct list link;      /* [lock] of busy, or where it waits */
+	char *key;             /* owned */
+	struct list waiters;   /* [lock] struct keylock, first come first */
+	struct waiter *waiter; /* of its owner, while that waits */
+	bool is_held;          /* [lock] until taken, then its owner's */
+};
+
+void keylocks_init(struct keylocks *t);
+void keylocks_fini(struct keylocks *t); /* nothing is busy */
+
+/**
+ * keylock_take(t, key, w, ret):
+ * Mark ${key} busy, waiting while it is; who came first goes first.
+ * ${ret} stays where it is until keylock_drop(); on failure it is all zero.
+ * Returns: 0: keylock_drop(${ret}); -EINTR (${w} may be NULL); -ENOMEM.
+ */
+int keylock_take(
+    struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret);
+
+/* Both, in the order that cannot deadlock; equal keys: the second is not
+ * taken.  On failure neither is. */
+int keylock_take_two(struct keylocks *t, const char *a, const char *b,
+    struct waiter *w, struct keylock *ret_a, struct keylock *ret_b);
+
+/* One that was not taken (all zero) is fine. */
+void keylock_drop(struct keylocks *t, struct keylock *k);
+
+#endif
