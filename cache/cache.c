@@ -13,10 +13,16 @@
 #include "cache/heads.h"
 #include "cache/listing.h"
 #include "cache/lookup.h"
+#include "cache/mime.h"
 #include "cache/pool.h"
+#include "cache/probe.h"
+#include "cache/recover.h"
+#include "cache/set.h"
 #include "cache/store.h"
+#include "cache/upload.h"
 #include "cache/view.h"
 #include "cache/worker.h"
+#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 
 #define TICK_MS 10000 /* clean facts are written about that often */
@@ -105,6 +111,9 @@ free_config(struct cache *c)
 	free((char *)(uintptr_t)c->config.prefix);
 }
 
+static const struct writeback_ops writeback_ops = { .bytes = upload_run,
+	.attrs = set_send };
+
 static int
 make_parts(struct cache *c)
 {
@@ -120,6 +129,12 @@ make_parts(struct cache *c)
 		r = listings_new(c, &c->listings);
 	if (r == 0)
 		r = pool_new(BUFFER_SIZE, buffers < 2 ? 2 : buffers, &c->pool);
+	if (r == 0)
+		r = mime_open(&c->mime);
+	if (r == 0)
+		r = probes_new(c, &c->probes);
+	if (r == 0)
+		r = writeback_new(c, &writeback_ops, &c->writeback);
 	if (r == 0)
 		r = worker_start(on_tick, c, TICK_MS, &c->worker);
 	return r;
@@ -140,11 +155,14 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 	c->chunks_fd = -1;
 	c->s3 = s3;
 	c->hooks = *hooks;
+	keylocks_init(&c->keylocks);
 	r = copy_config(c, config);
 	if (r == 0)
 		r = store_open(c, message, message_len);
 	if (r == 0)
 		r = make_parts(c);
+	if (r == 0)
+		r = recover_run(c);
 	if (r < 0) {
 		cache_close(c);
 		return r;
@@ -163,6 +181,7 @@ cache_close(struct cache *c)
 		return;
 	is_whole = c->worker != NULL;
 	c->is_closing = true;
+	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	if (c->entries != NULL)
 		entries_drain(c);
@@ -173,6 +192,10 @@ cache_close(struct cache *c)
 	pool_free(c->pool);
 	store_close(c, is_whole);
 	evict_free(c->evict);
+	writeback_free(c->writeback);
+	probes_free(c->probes);
+	mime_close(c->mime);
+	keylocks_fini(&c->keylocks);
 	free_config(c);
 	free(c);
 }
@@ -190,7 +213,12 @@ cache_get_stats(struct cache *c, struct cache_stats *ret)
 		.fetched_bytes = stats_get(&c->stats, STAT_FETCHED_BYTES),
 		.evicted_bytes = stats_get(&c->stats, STAT_EVICTED_BYTES),
 		.bad_blocks = stats_get(&c->stats, STAT_BAD_BLOCKS),
+		.dirty_bytes = stats_get(&c->stats, STAT_DIRTY_BYTES),
+		.uploads = stats_get(&c->stats, STAT_UPLOADS),
+		.conflicts = stats_get(&c->stats, STAT_CONFLICTS),
+		.dirty_attrs = writeback_attrs_count(c->writeback),
 	};
+	entries_count_changes(c, &ret->dirty_files, &ret->failed_files);
 	/* Levels for people: 0 where the database does not answer. */
 	(void)db_count_rows(c->db, &ret->entries);
 	(void)db_odd_count(c->db, &ret->odd_keys);
@@ -203,12 +231,14 @@ cache_lookup(struct cache *c, uint64_t parent, const char *name,
 	AUTO(row_fini) struct row row = { 0 };
 	int r = lookup_name(c, parent, name, w, &row);
 
-	if (r == 0)
-		view_attr(c, &row, ret);
-	return r;
+	if (r < 0)
+		return r;
+	view_attr(c, &row, ret);
+	entries_overlay(c, ret);
+	return 0;
 }
 
-/* The attributes of a version that is not current any more. */
+/* The attributes of a version that is not current any more, or has no name. */
 static int
 old_attr(struct cache *c, uint64_t node, struct cache_attr *ret)
 {
@@ -221,9 +251,13 @@ old_attr(struct cache *c, uint64_t node, struct cache_attr *ret)
 	is_open = e->is_superseded;
 	if (is_open) {
 		*ret = e->attr;
+		ret->size = e->size;
+		ret->nlink = e->is_unlinked ? 0 : 1;
 		ret->valid_ms = c->config.ttl_ms;
 	}
 	lock_drop(&e->lock);
+	if (is_open)
+		entries_overlay(c, ret);
 	entry_put(e);
 	return is_open ? 0 : -ESTALE;
 }
@@ -243,6 +277,7 @@ cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
 		return r;
 	view_attr(c, &row, ret);
 	entries_refresh(c, ret, row.version_id);
+	entries_overlay(c, ret);
 	return 0;
 }
 

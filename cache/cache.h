@@ -55,9 +55,11 @@ struct cache_config {
 	uint64_t size;            /* bytes, all under the folder */
 	uint64_t free_space;      /* bytes left free on its filesystem */
 	uint64_t memory;          /* bytes for buffers */
+	uint64_t part_size;       /* bytes, of uploads; 0: grows with files */
 	unsigned ttl_ms;          /* entries, attributes, listings */
 	unsigned negative_ttl_ms; /* names that do not exist */
 	unsigned timeout_s;       /* without progress: -EIO */
+	unsigned write_delay_ms;  /* from a chmod to its request */
 	enum cache_attrs attrs;
 	bool read_only;
 	bool has_uid; /* uid, gid, umask given: they win over metadata */
@@ -113,10 +115,14 @@ struct cache_stats {
 	uint64_t hit_bytes;     /* of them, were local */
 	uint64_t fetched_bytes; /* from S3 into chunk files */
 	uint64_t evicted_bytes;
-	uint64_t bad_blocks; /* CRC mismatches found (and fetched anew) */
-	uint64_t odd_keys;   /* keys that have no path */
-	uint64_t dirty_bytes;
-	uint64_t dirty_files;
+	uint64_t bad_blocks;   /* CRC mismatches found (and fetched anew) */
+	uint64_t odd_keys;     /* keys that have no path */
+	uint64_t dirty_bytes;  /* here, and not in S3 */
+	uint64_t dirty_files;  /* they belong to, or that are new and empty */
+	uint64_t uploads;      /* of them, on their way now */
+	uint64_t failed_files; /* of them, refused: tried again */
+	uint64_t dirty_attrs;  /* files and directories; to be sent soon */
+	uint64_t conflicts;    /* losers kept beside the winner, since mount */
 };
 
 /* ---- the whole ---- */
@@ -181,6 +187,103 @@ int cache_listxattr(
 
 /* How many nodes the table of the tree holds, and how much fits. */
 int cache_statfs(struct cache *c, uint64_t *ret_entries);
+
+/* ---- changes of names: each returns when S3 has it ---- */
+
+/* A name in a directory. */
+struct cache_place {
+	uint64_t parent;  /* node of the directory */
+	const char *name; /* 1 to 255 bytes, no '/' */
+};
+
+/* What is made. */
+struct cache_new {
+	int flags;     /* cache_create(): as open(2) */
+	uint32_t mode; /* type and permissions, umask applied */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t rdev;      /* of devices */
+	const char *target; /* of a symlink, 1 to 4096 bytes; else NULL */
+};
+
+/**
+ * cache_make(c, parent, name, what, w, ret):
+ * Make a directory (its marker), symlink, FIFO, socket, device or empty file.
+ * Returns: 0; -EEXIST; -ENOENT ${parent} is gone; -ENAMETOOLONG the name, or
+ *     its key is over 1024 bytes; -EINVAL a name that has no key (".pailfs"
+ *     in the root); -EROFS; -EACCES ...
+ */
+int cache_make(struct cache *c, uint64_t parent, const char *name,
+    const struct cache_new *what, struct waiter *w, struct cache_attr *ret);
+
+/**
+ * cache_create(c, at, what, w, ret_file, ret):
+ * Make a regular file and open it: nothing is sent before it is flushed.  With
+ * O_EXCL an existing one is -EEXIST, else it is opened.
+ * Memory:  as cache_file_open().
+ */
+int cache_create(struct cache *c, const struct cache_place *at,
+    const struct cache_new *what, struct waiter *w,
+    struct cache_file **ret_file, struct cache_attr *ret);
+
+/* Remove a file (not a directory: -EISDIR), an empty directory (-ENOTDIR,
+ * -ENOTEMPTY).  Open files of it go on.  -ESTALE: it was changed remotely
+ * again and again. */
+int cache_unlink(
+    struct cache *c, uint64_t parent, const char *name, struct waiter *w);
+int cache_rmdir(
+    struct cache *c, uint64_t parent, const char *name, struct waiter *w);
+
+/**
+ * cache_rename(c, from, to, flags, w):
+ * As renameat2(2); ${flags}: 0 or RENAME_NOREPLACE, others are -EINVAL.  Nodes
+ * stay.  A directory takes all below it along, or, on failure, nothing.
+ */
+int cache_rename(struct cache *c, const struct cache_place *from,
+    const struct cache_place *to, unsigned flags, struct waiter *w);
+
+/* ---- changes of attributes: sent with the next PUT, or soon ---- */
+
+enum cache_set_what {
+	CACHE_SET_MODE = 1,
+	CACHE_SET_UID = 2,
+	CACHE_SET_GID = 4,
+	CACHE_SET_SIZE = 8,
+	CACHE_SET_ATIME = 16,
+	CACHE_SET_MTIME = 32,
+	CACHE_SET_CTIME = 64
+};
+
+struct cache_set {
+	unsigned what; /* of enum cache_set_what: which of these count */
+	uint32_t mode; /* permissions */
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t size;
+	int64_t atime_ns;
+	int64_t mtime_ns;
+	int64_t ctime_ns;
+};
+
+/* ${file}: as cache_getattr(). */
+int cache_setattr(struct cache *c, uint64_t node, struct cache_file *file,
+    const struct cache_set *set, struct waiter *w, struct cache_attr *ret);
+
+/**
+ * cache_setxattr(c, node, what, w):
+ * As setxattr(2).  Returns: 0; -ENOSPC over the 2048 bytes S3 has for all
+ *     metadata; -EPERM user.s3.*; -EOPNOTSUPP not "user."; -EEXIST, -ENODATA.
+ */
+struct cache_xattr {
+	const char *name;
+	const void *value;
+	size_t len;
+	int flags; /* XATTR_CREATE, XATTR_REPLACE */
+};
+int cache_setxattr(struct cache *c, uint64_t node,
+    const struct cache_xattr *what, struct waiter *w);
+int cache_removexattr(
+    struct cache *c, uint64_t node, const char *name, struct waiter *w);
 
 /* ---- directories ---- */
 
@@ -251,6 +354,56 @@ int cache_file_read(struct cache_file *f, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret);
 
 void cache_bytes_put(struct cache *c, struct cache_bytes *b);
+
+/* ---- changes of files ---- */
+
+/**
+ * cache_file_write(f, off, data, len, append, w):
+ * Write all ${len} bytes (at most CACHE_READ_MAX) at ${off}, or at the end if
+ * ${append}; into the local store, and large files are on their way to S3
+ * meanwhile.
+ * Returns: 0; -ENOSPC no room in the cache; -EFBIG; -ESTALE it was changed
+ *     remotely; -EBADF not open for writing; -EIO; -EINTR: nothing written.
+ */
+int cache_file_write(struct cache_file *f, uint64_t off, const void *data,
+    size_t len, bool append, struct waiter *w);
+
+/* As fallocate(2); ${mode}: 0, KEEP_SIZE, or PUNCH_HOLE | KEEP_SIZE, or
+ * ZERO_RANGE; others are -EOPNOTSUPP. */
+int cache_file_allocate(struct cache_file *f, int mode, uint64_t off,
+    uint64_t len, struct waiter *w);
+
+/* A place in a file. */
+struct cache_span {
+	struct cache_file *file;
+	uint64_t off; /* bytes */
+};
+
+/* As copy_file_range(2): ${*ret_len} may be less, 0 at the end of ${from}. */
+int cache_file_copy(const struct cache_span *from, const struct cache_span *to,
+    uint64_t len, struct waiter *w, uint64_t *ret_len);
+
+/**
+ * cache_file_flush(f, w):
+ * What close(2) waits for: all that was written before is in S3.  Returns at
+ * once if it is.  The errors of uploads since the file was opened that were
+ * not told to this handle yet come here, once.
+ * Returns: 0; -ESTALE the object was changed remotely: the bytes are kept
+ *     beside it as NAME.conflict-HOST-TIME; -EACCES, -EDQUOT, -EFBIG, -EIO
+ *     ...: the bytes are kept and tried again; -EINTR.
+ */
+int cache_file_flush(struct cache_file *f, struct waiter *w);
+
+/* What fsync(2) waits for: attributes, too. */
+int cache_file_sync(struct cache_file *f, struct waiter *w);
+
+/**
+ * cache_drain(c, w, ret_left):
+ * Send all that is owed and wait; may be called again and again.
+ * Returns: 0; -EIO: ${*ret_left} files are not in S3, each was named in the
+ *     log; -EINTR.
+ */
+int cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left);
 
 /* ---- for a person ---- */
 

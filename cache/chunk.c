@@ -69,11 +69,15 @@ load_present(struct chunk *ch, uint64_t *ret_bytes)
 	if (r < 0)
 		return r;
 	*ret_bytes = facts.bytes;
+	ch->base_size = facts.base_size;
 	r = rangeset_unpack(facts.present, facts.present_len, &ch->present);
+	if (r == 0)
+		r = rangeset_unpack(facts.dirty, facts.dirty_len, &ch->dirty);
 	db_chunk_fini(&facts);
 	if (r == -EBADMSG) {
 		log_debug("chunk=%" PRIu64 " facts damaged", ch->node);
 		rangeset_clear(&ch->present);
+		rangeset_clear(&ch->dirty);
 		ch->is_changed = true;
 		r = 0;
 	}
@@ -132,6 +136,10 @@ drop_partial_blocks(struct chunk *ch)
 			r = drop_border(ch, end);
 		at = end;
 	}
+	/* What is dirty is nowhere else. */
+	for (size_t i = 0; r == 0 && i < ch->dirty.count; i++)
+		r = rangeset_add(&ch->present, ch->dirty.ranges[i].off,
+		    ch->dirty.ranges[i].end);
 	return r;
 }
 
@@ -143,6 +151,7 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 
 	*ret = (struct chunk){ .cache = c, .node = node, .fd = -1 };
 	rangeset_init(&ret->present);
+	rangeset_init(&ret->dirty);
 	list_init(&ret->pages);
 	r = open_file(c, node);
 	if (r < 0)
@@ -155,6 +164,7 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 		(void)close(ret->fd); /* nothing written */
 		ret->fd = -1;
 		rangeset_fini(&ret->present);
+		rangeset_fini(&ret->dirty);
 		return r;
 	}
 	mend_file(ret);
@@ -182,8 +192,10 @@ chunk_flush(struct chunk *ch)
 {
 	struct db_chunk facts = { .node = ch->node,
 		.bytes = rangeset_bytes(&ch->present),
-		.used_ms = cache_now_ms(ch->cache) };
+		.used_ms = cache_now_ms(ch->cache),
+		.base_size = ch->base_size };
 	struct buf present = BUF_INIT(64 << 20);
+	struct buf dirty = BUF_INIT(64 << 20);
 	int r = 0;
 
 	for (struct list *l = ch->pages.next; r == 0 && l != &ch->pages;
@@ -192,12 +204,17 @@ chunk_flush(struct chunk *ch)
 	if (r < 0 || !ch->is_changed)
 		return r;
 	r = rangeset_pack(&ch->present, &present);
+	if (r == 0)
+		r = rangeset_pack(&ch->dirty, &dirty);
 	if (r == 0) {
 		facts.present = present.data;
 		facts.present_len = present.len;
+		facts.dirty = dirty.data;
+		facts.dirty_len = dirty.len;
 		r = db_chunk_put(ch->cache->db, &facts);
 	}
 	buf_fini(&present);
+	buf_fini(&dirty);
 	if (r == 0)
 		ch->is_changed = false;
 	return r;
@@ -215,6 +232,7 @@ chunk_close(struct chunk *ch)
 	while ((l = list_pop(&ch->pages)) != NULL)
 		free(LIST_ENTRY(l, struct crc_page, link));
 	rangeset_fini(&ch->present);
+	rangeset_fini(&ch->dirty);
 	(void)close(ch->fd); /* bytes that matter were fsynced before */
 	ch->fd = -1;
 }

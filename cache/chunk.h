@@ -4,7 +4,8 @@
  * ranges of it that are present, and a CRC32C for each block.
  *
  * What is present is a clean fact: it is written to the database now and then
- * and may be lost by a crash; then the bytes are fetched anew.  The order
+ * and may be lost by a crash; then the bytes are fetched anew.  What is dirty
+ * is stored beside it.  The order
  * keeps lies out: bytes are written before they are called present; a block's
  * CRC is withdrawn before the block is changed, and a range is withdrawn from
  * the database before it is punched.  "No CRC" is legal, a wrong one never.
@@ -38,6 +39,8 @@ struct chunk {
 	uint64_t node;           /* [I] its name */
 	int fd;                  /* [I] while open; -1 */
 	struct rangeset present; /* [e] */
+	struct rangeset dirty;   /* [e] not in S3; all of it is present */
+	uint64_t base_size;      /* [e] bytes of the object that count still */
 	struct list pages;       /* [e] struct crc_page, last used first */
 	unsigned page_count;     /* [e] */
 	bool is_changed;         /* [e] since it was written to the database */

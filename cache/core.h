@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cache/cache.h"
+#include "cache/keylock.h"
 #include "cache/space.h"
 #include "cache/stats.h"
 #include "s3/s3.h"
@@ -22,8 +23,11 @@ struct entries;
 struct evict;
 struct heads;
 struct listings;
+struct mime;
 struct pool;
+struct probes;
 struct worker;
+struct writeback;
 
 struct cache {
 	struct cache_config config; /* [I] strings are owned */
@@ -43,6 +47,10 @@ struct cache {
 	struct heads *heads;
 	struct pool *pool;
 	struct worker *worker;
+	struct writeback *writeback;
+	struct probes *probes;
+	struct mime *mime;
+	struct keylocks keylocks;
 	struct space space;
 	struct stats stats;
 };

@@ -137,14 +137,16 @@ set_up(struct db *db, bool *ret_cold)
 	*ret_cold = version == 0;
 	if (version == DB_SCHEMA)
 		return 0;
-	if (version != 0)
+	if (version != 0 && version != 1)
 		return -EBADMSG;
 	(void)snprintf(
 	    text, sizeof(text), "PRAGMA user_version=%d; COMMIT", DB_SCHEMA);
 	r = exec(db, "BEGIN IMMEDIATE");
 	if (r == 0)
 		r = not_ours(
-		    db, sqlite3_exec(db->sql, SCHEMA_SQL, NULL, NULL, NULL));
+		    db, sqlite3_exec(db->sql,
+			    version == 0 ? SCHEMA_SQL : SCHEMA_UPGRADE_2, NULL,
+			    NULL, NULL));
 	if (r == 0)
 		r = exec(db, text);
 	return r;

@@ -26,7 +26,7 @@
 
 #include "s3/base/buf.h"
 
-#define DB_SCHEMA 1 /* PRAGMA user_version */
+#define DB_SCHEMA 2 /* PRAGMA user_version */
 
 struct db;
 
@@ -96,10 +96,16 @@ struct db_chunk {
 	int64_t used_ms;
 	void *present; /* owned; rangeset_pack() form */
 	size_t present_len;
+	void *dirty; /* owned; likewise: of it, what is not in S3 */
+	size_t dirty_len;
+	uint64_t base_size; /* bytes of the object that count still */
 };
 
 /* Free the strings of ${row} and make it empty. */
 void row_fini(struct row *row);
+
+/* Make ${dst} (empty) a copy of ${src}: 0, or -ENOMEM. */
+int row_copy(struct row *dst, const struct row *src);
 
 /**
  * db_open(path, ret, ret_cold):
@@ -168,6 +174,9 @@ int db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg);
 /* Remove the children of ${parent} in state ${name_state} that no observation
  * since ${ms} has seen. */
 int db_rows_purge(struct db *db, uint64_t parent, int64_t ms, int name_state);
+
+/* All rows by which something is owed to S3, by id. */
+int db_rows_pending(struct db *db, db_row_fn *fn, void *arg);
 
 int db_count_rows(struct db *db, uint64_t *ret);
 

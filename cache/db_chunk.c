@@ -54,6 +54,21 @@ read_chunk(sqlite3_stmt *stmt, struct db_chunk *ret)
 	};
 }
 
+static int
+copy_blob(sqlite3_stmt *stmt, int col, void **ret, size_t *ret_len)
+{
+	size_t len = (size_t)sqlite3_column_bytes(stmt, col);
+	void *copy = malloc(len + 1);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (len > 0)
+		memcpy(copy, sqlite3_column_blob(stmt, col), len);
+	*ret = copy;
+	*ret_len = len;
+	return 0;
+}
+
 int
 db_chunk_get(struct db *db, uint64_t node, struct db_chunk *ret)
 {
@@ -64,17 +79,13 @@ db_chunk_get(struct db *db, uint64_t node, struct db_chunk *ret)
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
 	r = db_step(db, stmt);
 	if (r == 1) {
-		size_t len = (size_t)sqlite3_column_bytes(stmt, 3);
-		void *copy = malloc(len + 1);
-
-		r = copy == NULL ? -ENOMEM : 0;
-		if (r == 0) {
-			read_chunk(stmt, ret);
-			if (len > 0)
-				memcpy(copy, sqlite3_column_blob(stmt, 3), len);
-			ret->present = copy;
-			ret->present_len = len;
-		}
+		read_chunk(stmt, ret);
+		ret->base_size = (uint64_t)sqlite3_column_int64(stmt, 5);
+		r = copy_blob(stmt, 3, &ret->present, &ret->present_len);
+		if (r == 0)
+			r = copy_blob(stmt, 4, &ret->dirty, &ret->dirty_len);
+		if (r < 0)
+			db_chunk_fini(ret);
 	} else if (r == 0) {
 		r = -ENOENT;
 	}
@@ -87,7 +98,9 @@ void
 db_chunk_fini(struct db_chunk *chunk)
 {
 	free(chunk->present);
+	free(chunk->dirty);
 	chunk->present = NULL;
+	chunk->dirty = NULL;
 }
 
 int
@@ -102,6 +115,9 @@ db_chunk_put(struct db *db, const struct db_chunk *chunk)
 	(void)sqlite3_bind_int64(stmt, 3, chunk->used_ms);
 	(void)sqlite3_bind_blob64(
 	    stmt, 4, chunk->present, chunk->present_len, SQLITE_STATIC);
+	(void)sqlite3_bind_blob64(
+	    stmt, 5, chunk->dirty, chunk->dirty_len, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 6, (int64_t)chunk->base_size);
 	r = db_run(db, stmt);
 	db_leave(db);
 	return r;

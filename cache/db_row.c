@@ -117,6 +117,47 @@ row_fini(struct row *row)
 	*row = (struct row){ 0 };
 }
 
+/* ${*field}, which is another's, as a copy of our own; false: no memory. */
+static bool
+own_text(char **field)
+{
+	if (*field == NULL)
+		return true;
+	*field = strdup(*field);
+	return *field != NULL;
+}
+
+int
+row_copy(struct row *dst, const struct row *src)
+{
+	struct row copy = *src;
+	void *meta = NULL;
+	bool ok = true;
+
+	if (src->meta_len > 0) {
+		meta = malloc(src->meta_len);
+		ok = meta != NULL;
+	}
+	if (meta != NULL)
+		memcpy(meta, src->meta, src->meta_len);
+	copy.meta = meta;
+	/* All of them, so that each is our own, or NULL. */
+	ok = own_text(&copy.name) && ok;
+	ok = own_text(&copy.etag) && ok;
+	ok = own_text(&copy.version_id) && ok;
+	ok = own_text(&copy.storage_class) && ok;
+	ok = own_text(&copy.content_type) && ok;
+	ok = own_text(&copy.token) && ok;
+	ok = own_text(&copy.target) && ok;
+	ok = own_text(&copy.base_key) && ok;
+	if (!ok) {
+		row_fini(&copy);
+		return -ENOMEM;
+	}
+	*dst = copy;
+	return 0;
+}
+
 /* The one row that the bound ${stmt} finds. */
 static int
 one_row(struct db *db, sqlite3_stmt *stmt, struct row *ret)
@@ -359,6 +400,17 @@ db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg)
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
 	r = each_row(db, stmt, fn, arg);
+	db_leave(db);
+	return r;
+}
+
+int
+db_rows_pending(struct db *db, db_row_fn *fn, void *arg)
+{
+	int r;
+
+	db_enter(db);
+	r = each_row(db, db->stmt[DB_ROWS_PENDING], fn, arg);
 	db_leave(db);
 	return r;
 }

@@ -5,7 +5,8 @@
  * entry   the tree: a row an entry; see struct row for the columns.  Of one
  *         name there may be several: what is being deleted, and what took its
  *         place; the one that callers see has the lowest name_state
- * chunk   chunk files: what of them is present; one a version (node)
+ * chunk   chunk files: what of them is present, and what dirty; one a
+ *         version (node)
  * crc     their checksums, DB_CRC_PAGE blocks of 128 KiB a row
  * intent  what we still owe S3: committed before the acknowledgement that
  *         depends on it, removed after S3's
@@ -16,6 +17,17 @@
  */
 #ifndef CACHE_DB_SCHEMA_H
 #define CACHE_DB_SCHEMA_H
+
+/* Rows by which something is owed: name ABSENT, PRESENT, GONE are not. */
+#define SCHEMA_IS_PENDING                                                      \
+	"name_state NOT IN (0, 2, 6) OR attr_state <> 0 OR byte_state <> 0"
+#define SCHEMA_PENDING                                                         \
+	"CREATE INDEX entry_pending ON entry (id) WHERE " SCHEMA_IS_PENDING ";"
+
+/* From schema 1 to 2. */
+#define SCHEMA_UPGRADE_2                                                       \
+	"ALTER TABLE chunk ADD COLUMN dirty BLOB;"                             \
+	"ALTER TABLE chunk ADD COLUMN base_size INTEGER;" SCHEMA_PENDING
 
 #define SCHEMA_SQL                                                             \
 	"CREATE TABLE setting ("                                               \
@@ -36,10 +48,10 @@
 	"CREATE INDEX entry_name ON entry (parent, name, name_state);"         \
 	"CREATE INDEX entry_parent ON entry (parent);"                         \
 	"CREATE UNIQUE INDEX entry_node ON entry (node)"                       \
-	" WHERE node <> id;"                                                   \
-	"CREATE TABLE chunk ("                                                 \
+	" WHERE node <> id;" SCHEMA_PENDING "CREATE TABLE chunk ("             \
 	" node INTEGER PRIMARY KEY, bytes INTEGER NOT NULL,"                   \
-	" used_ms INTEGER NOT NULL, present BLOB);"                            \
+	" used_ms INTEGER NOT NULL, present BLOB,"                             \
+	" dirty BLOB, base_size INTEGER);"                                     \
 	"CREATE INDEX chunk_used ON chunk (used_ms);"                          \
 	"CREATE TABLE crc ("                                                   \
 	" node INTEGER NOT NULL, page INTEGER NOT NULL,"                       \

@@ -3,6 +3,7 @@
  * db_stmt.c - the text of the prepared statements.
  */
 #include "cache/db_stmt.h"
+#include "cache/db_schema.h"
 
 #define ROW_COLUMNS                                                            \
 	"id, node, parent, name, kind, name_state, attr_state,"                \
@@ -46,10 +47,14 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	    " SELECT entry.id FROM entry JOIN below"
 	    " ON entry.parent = below_id) " SELECT_ROW
 	    "WHERE id IN below AND id <> ?1",
+	[DB_ROWS_PENDING] = SELECT_ROW
+	"INDEXED BY entry_pending WHERE " SCHEMA_IS_PENDING " ORDER BY id",
 	[DB_ROWS_COUNT] = "SELECT count(*) FROM entry",
-	[DB_CHUNK_GET] = "SELECT node, bytes, used_ms, present FROM chunk"
+	[DB_CHUNK_GET] = "SELECT node, bytes, used_ms, present, dirty,"
+			 " base_size FROM chunk"
 			 " WHERE node = ?1",
-	[DB_CHUNK_PUT] = "INSERT OR REPLACE INTO chunk VALUES (?1, ?2, ?3, ?4)",
+	[DB_CHUNK_PUT] = "INSERT OR REPLACE INTO chunk VALUES"
+			 " (?1, ?2, ?3, ?4, ?5, ?6)",
 	[DB_CHUNK_DELETE] = "DELETE FROM chunk WHERE node = ?1",
 	[DB_CHUNKS_OLDEST] = "SELECT node, bytes, used_ms FROM chunk"
 			     " WHERE bytes > 0"

@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "cache/core.h"
 #include "cache/db.h"
+#include "cache/entry.h"
 #include "cache/listing.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
@@ -105,6 +106,7 @@ cache_readdir(struct cache_dir *d, uint64_t cookie, cache_dir_fn *fn, void *arg)
 		if (r == 0)
 			r = b->r;
 		for (unsigned i = 0; i < b->count; i++) {
+			entries_overlay(d->cache, &b->rows[i].attr);
 			if (more && r == 0)
 				more = fn(arg, b->rows[i].name,
 				    &b->rows[i].attr, b->rows[i].id);

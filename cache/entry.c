@@ -10,17 +10,12 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
+#include "cache/entry_table.h"
+#include "cache/state.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/map.h"
 #include "s3/base/wait.h"
-
-struct entries {
-	struct lock lock;
-	struct map by_node;   /* [lock] to struct entry */
-	struct list all;      /* [lock] */
-	struct waiter *drain; /* [lock] who waits for it to be empty */
-};
 
 int
 entries_new(struct entries **ret)
@@ -62,11 +57,15 @@ entry_free(struct entry *e)
 {
 	if (e == NULL)
 		return;
+	assert(e->upload == NULL);
 	chunk_close(&e->chunk);
 	lock_fini(&e->lock);
 	free(e->key);
 	free(e->etag);
 	free(e->version_id);
+	free(e->unsure_token);
+	free(e->base_key);
+	free(e->base_etag);
 	free(e);
 }
 
@@ -80,6 +79,21 @@ static char *
 copy_or_null(const char *s)
 {
 	return s == NULL ? NULL : strdup(s);
+}
+
+/* What is owed for it: of a new file, all; else nothing yet. */
+static void
+init_changes(struct entry *e, const struct row *row)
+{
+	list_init(&e->frozen);
+	list_init(&e->waiters);
+	list_init(&e->retry_link);
+	e->state = (enum state_bytes)row->byte_state;
+	e->is_new = row->name_state == NAME_CREATING;
+	e->generation = e->state == BYTES_CLEAN ? 0 : 1;
+	/* The row has the token of what was sent. */
+	if (e->state == BYTES_UNSURE)
+		e->unsure_token = copy_or_null(row->token);
 }
 
 /* Make the entry of ${row}, with its chunk. */
@@ -97,7 +111,10 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 	e->node = row->node;
 	e->ino = row->id;
 	e->size = row->size;
+	e->object_size =
+	    row->byte_state == BYTES_CLEAN ? row->size : ENTRY_SIZE_UNKNOWN;
 	e->modified_ns = row->modified_ns;
+	init_changes(e, row);
 	lock_init(&e->lock);
 	list_init(&e->link);
 	list_init(&e->fetches);
@@ -117,6 +134,8 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 	r = chunk_open(c, e->node, &e->chunk);
 	if (r < 0)
 		return r;
+	if (e->state == BYTES_CLEAN)
+		e->chunk.base_size = row->size;
 	*ret = TAKE(e);
 	return 0;
 }
@@ -145,6 +164,8 @@ load_locked(struct cache *c, uint64_t node, struct entry **ret)
 		return r;
 	}
 	list_append(&c->entries->all, &e->link);
+	/* Of an earlier run; entry_put() takes off what is left. */
+	stats_add(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
 	*ret = e;
 	return 0;
 }
@@ -206,6 +227,9 @@ entry_put(struct entry *e)
 	list_remove(&e->link);
 	node = e->node;
 	superseded = e->is_superseded; /* nobody else is left to set it */
+	entry_set_modified_locked(e, false);
+	stats_sub(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
+	(void)entry_set_base_locked(e, NULL, NULL); /* to forget it is easy */
 	/* Under the table's lock: nobody opens the chunk a second time. */
 	entry_free(e);
 	if (superseded)
@@ -304,21 +328,27 @@ entries_drop_closed(struct cache *c, uint64_t node)
 	return closed;
 }
 
-/* The first range that is in use and meets [off, end). */
+/* The first range of [off, end) that must stay: it is in use, or not in S3. */
 static bool
-find_in_use(
-    struct list *readers, uint64_t off, uint64_t end, struct reader **ret)
+find_kept(struct entry *e, uint64_t off, uint64_t end, struct range *ret)
 {
+	struct range dirty;
 	bool found = false;
 
-	for (struct list *l = readers->next; l != readers; l = l->next) {
+	for (struct list *l = e->readers.next; l != &e->readers; l = l->next) {
 		struct reader *r = LIST_ENTRY(l, struct reader, link);
 
 		if (r->off < end && r->end > off &&
-		    (!found || r->off < (*ret)->off)) {
-			*ret = r;
+		    (!found || r->off < ret->off)) {
+			*ret = (struct range){ r->off, r->end };
 			found = true;
 		}
+	}
+	if (rangeset_next_run(
+		&e->chunk.dirty, off, end, &dirty.off, &dirty.end) &&
+	    (!found || dirty.off < ret->off)) {
+		*ret = dirty;
+		found = true;
 	}
 	return found;
 }
@@ -330,7 +360,7 @@ find_in_use(
 static uint64_t
 punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
 {
-	struct reader *use = NULL;
+	struct range use = { 0 };
 	uint64_t run_off, run_end, freed = 0, before;
 
 	while (freed < want && rangeset_next_run(&e->chunk.present, off, end,
@@ -339,13 +369,15 @@ punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
 		if (run_end - run_off > want - freed)
 			run_end = chunk_block_start(run_off + want - freed) +
 				  CHUNK_BLOCK;
-		if (find_in_use(&e->readers, run_off, run_end, &use)) {
-			if (use->off <= run_off) {
-				off = chunk_block_start(use->end - 1) +
+		if (find_kept(e, run_off, run_end, &use)) {
+			if (use.off <= run_off) {
+				if (use.end >= end)
+					break; /* none after it */
+				off = chunk_block_start(use.end - 1) +
 				      CHUNK_BLOCK;
 				continue;
 			}
-			run_end = chunk_block_start(use->off);
+			run_end = chunk_block_start(use.off);
 			if (run_end <= run_off) {
 				off = run_off + CHUNK_BLOCK;
 				continue;
@@ -368,6 +400,10 @@ punch_entry(struct entry *e, uint64_t want)
 	uint64_t hand, freed;
 
 	lock_take(&e->lock);
+	if (e->is_only_copy || e->is_new) {
+		lock_drop(&e->lock);
+		return 0;
+	}
 	hand = e->chunk.hand;
 	freed = punch_range(e, hand, UINT64_MAX - CHUNK_BLOCK, want);
 	if (freed < want)

@@ -19,32 +19,71 @@
 
 #include "cache/cache.h"
 #include "cache/chunk.h"
+#include "cache/state.h"
+#include "cache/task.h"
 #include "s3/base/list.h"
 #include "s3/base/lock.h"
 
 struct cache;
 struct entries;
 struct row;
+struct upload;
+
+/* The object's size, where changes of an earlier run lie over it. */
+#define ENTRY_SIZE_UNKNOWN UINT64_MAX
 
 struct entry {
 	struct cache *cache; /* [I] */
 	uint64_t node;       /* [I] */
 	uint64_t ino;        /* [I] */
-	char *key;           /* [I] where the version lies in the bucket */
+	char *key;           /* [e] where the version lies in the bucket */
 	struct list link;    /* [t] all entries, least recently opened first */
 	_Atomic unsigned refs; /* [a] to 0 only under [t] */
 	unsigned handles;      /* [t] of them, open files */
 	struct lock lock;
 	int64_t modified_ns;    /* [I] Last-Modified */
 	uint64_t size;          /* [e] bytes */
+	uint64_t object_size;   /* [e] of the object in S3 */
 	char *etag;             /* [e] NULL: the server gives none */
 	char *version_id;       /* [e] NULL: not versioned, or not known */
+	char *base_key;         /* [e] owned: of a clone, where the bytes lie */
+	char *base_etag;        /* [e] owned: of that; else NULL */
 	struct cache_attr attr; /* [e] as of the last time it was current */
 	bool is_superseded;     /* [e] the row has gone on */
 	int lost;               /* [e] -errno once it cannot be reached */
 	struct chunk chunk;     /* [e] */
 	struct list fetches;    /* [e] struct fetch: under way */
 	struct list readers;    /* [e] struct reader: ranges in use */
+
+	/* Changes of our own (write.h, upload.h). */
+	enum state_bytes state;   /* [e] of the bytes; the row follows */
+	uint64_t generation;      /* [e] counts local changes of the bytes */
+	uint64_t sent_generation; /* [e] of them, in S3 */
+	bool is_new;              /* [e] no version of it was in S3 yet */
+	bool is_unlinked;         /* [e] it has no name: nothing is sent */
+	bool is_only_copy;        /* [e] its object is gone: never evicted */
+	bool is_flushing;         /* [e] a flush is queued or under way */
+	bool is_modified;         /* [e] size and times are not the row's */
+	int64_t mtime_ns;         /* [e] of the last write; 0: the row's */
+	struct task flush_task;   /* of writeback.h, while is_flushing */
+	struct list retry_link;   /* of writeback.h */
+	int64_t retry_ms;         /* likewise; monotonic */
+	struct list frozen;       /* [e] struct frozen: may not change now */
+	struct list waiters;      /* [e] struct waiter: for any of these */
+	struct upload *upload;    /* [e] its multipart upload, NULL: none */
+	uint64_t upload_count;    /* [e] how many there were */
+	int error;                /* [e] the last that an upload ended with */
+	unsigned error_count;     /* [e] how often in a row */
+	unsigned error_total;     /* [e] how often since it is in memory */
+	char *unsure_token;       /* [e] owned: of an upload not settled */
+};
+
+/* A range that is on its way to S3: who wants to change it waits (on
+ * entry.waiters).  On its sender's stack. */
+struct frozen {
+	struct list link; /* [e] */
+	uint64_t off;
+	uint64_t end;
 };
 
 /* A range that somebody reads or waits for; on that one's stack. */
@@ -73,9 +112,6 @@ struct entry *entry_find(struct cache *c, uint64_t node);
 /* One more reference, for who has one already.  Locks: any. */
 void entry_hold(struct entry *e);
 
-/* One more reference, for who has one already.  Locks: any. */
-void entry_hold(struct entry *e);
-
 /* Give the reference back; NULL is fine.  Not on the net thread: the last
  * one writes facts to the database. */
 void entry_put(struct entry *e);
@@ -91,6 +127,46 @@ void entries_supersede(struct cache *c, uint64_t node);
 /* Note new attributes of the version, if it is in memory. */
 void entries_refresh(
     struct cache *c, const struct cache_attr *attr, const char *version_id);
+
+/* What an open file's changes say of its attributes (size, times), over what
+ * the row said.  Locks: none is held. */
+void entries_overlay(struct cache *c, struct cache_attr *attr);
+
+/* All that have changes which are not in S3, with a reference each.  Memory:
+ * ${*ret} is owned: free(). */
+int entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count);
+
+/* How many of those there are, and how many of them were refused. */
+void entries_count_changes(
+    struct cache *c, uint64_t *ret_dirty, uint64_t *ret_failed);
+
+/* Where the bytes lie that are not here, and of which ETag (NULL: none given).
+ * Locks: the entry's is held. */
+const char *entry_base_key(const struct entry *e);
+const char *entry_base_etag(const struct entry *e);
+
+/* An entry whose bytes lie under ${key}, but which has another name, with a
+ * reference; NULL: none. */
+struct entry *entries_find_clone(struct cache *c, const char *key);
+
+/* Set, or (NULL) forget, where the bytes of ${e} lie.  Locks: the entry's is
+ * held.  Returns: 0; -ENOMEM. */
+int entry_set_base_locked(struct entry *e, const char *key, const char *etag);
+
+/* Whether size and times of ${e} are those to show, not the row's.  Locks: the
+ * entry's is held. */
+void entry_set_modified_locked(struct entry *e, bool modified);
+
+/**
+ * entries_rekey(c, from, to):
+ * The object ${from} is ${to} now; likewise, where both end in '/', all
+ * objects below: entries in memory read and send there from now on.  ${etag}:
+ * the ETag of the one object there, NULL for directories (theirs stay: a
+ * fetch that meets another asks again).
+ * Returns: 0; -ENOMEM.
+ */
+int entries_rekey(
+    struct cache *c, const char *from, const char *to, const char *etag);
 
 /* Delete the bytes of ${node} if it is not in memory; false: it is. */
 bool entries_drop_closed(struct cache *c, uint64_t node);

@@ -34,7 +34,8 @@ struct evict {
 	struct list waiters; /* [gate] demands that find no room */
 	unsigned waiting;    /* [gate] of them */
 	unsigned holders;    /* [gate] fetches that hold room, or will */
-	unsigned changes;    /* [gate] of holders */
+	unsigned uploads;    /* [gate] whose end lets bytes be evicted */
+	unsigned changes;    /* [gate] how many of both have ended */
 };
 
 int
@@ -168,29 +169,56 @@ evict_leave(struct evict *e)
 	lock_drop(&e->gate);
 }
 
-/* Wait until a holder has left since ${*changes}.  -ENOSPC: all of them wait
- * themselves. */
+void
+evict_upload_begin(struct evict *e)
+{
+	lock_take(&e->gate);
+	e->uploads++;
+	lock_drop(&e->gate);
+}
+
+void
+evict_upload_end(struct evict *e)
+{
+	lock_take(&e->gate);
+	e->uploads--;
+	e->changes++;
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->gate);
+}
+
+/* Whether nobody is left whose end could make room. */
+static bool
+is_vain(const struct evict *e, bool for_write)
+{
+	/* Fetches that wait hold nothing; a write holds none, and is not
+	 * waited for. */
+	return for_write ? e->uploads == 0 : e->waiting >= e->holders;
+}
+
+/* Wait until one of them has ended since ${*changes}; -ENOSPC: in vain. */
 static int
-wait_for_room(struct evict *e, struct waiter *w, unsigned *changes)
+wait_for_room(
+    struct evict *e, bool for_write, struct waiter *w, unsigned *changes)
 {
 	int r = 0;
 
 	lock_take(&e->gate);
-	e->waiting++;
+	e->waiting += for_write ? 0 : 1;
 	while (r == 0 && e->changes == *changes) {
-		if (e->waiting >= e->holders)
+		if (is_vain(e, for_write))
 			r = -ENOSPC;
 		else
 			r = waiter_wait_in(w, &e->waiters, &e->gate);
 	}
-	e->waiting--;
+	e->waiting -= for_write ? 0 : 1;
 	*changes = e->changes;
 	lock_drop(&e->gate);
 	return r;
 }
 
-int
-evict_demand(struct evict *e, uint64_t len, struct waiter *w)
+static int
+reserve_or_wait(struct evict *e, uint64_t len, bool for_write, struct waiter *w)
 {
 	unsigned changes;
 	bool waited = false;
@@ -204,7 +232,7 @@ evict_demand(struct evict *e, uint64_t len, struct waiter *w)
 		if (r != -ENOSPC)
 			break;
 		waited = true;
-		r = wait_for_room(e, w, &changes);
+		r = wait_for_room(e, for_write, w, &changes);
 		if (r < 0)
 			break;
 	}
@@ -212,4 +240,16 @@ evict_demand(struct evict *e, uint64_t len, struct waiter *w)
 	if (waited)
 		waiter_wake(w);
 	return r;
+}
+
+int
+evict_demand(struct evict *e, uint64_t len, struct waiter *w)
+{
+	return reserve_or_wait(e, len, false, w);
+}
+
+int
+evict_for_write(struct evict *e, uint64_t len, struct waiter *w)
+{
+	return reserve_or_wait(e, len, true, w);
 }

@@ -43,6 +43,15 @@ void evict_leave(struct evict *e);
  */
 int evict_demand(struct evict *e, uint64_t len, struct waiter *w);
 
+/* An upload begins; it has ended, and its bytes may be evicted.  Locks: any but
+ * leaves. */
+void evict_upload_begin(struct evict *e);
+void evict_upload_end(struct evict *e);
+
+/* As evict_demand(), for bytes that are to be written: uploads are waited for.
+ */
+int evict_for_write(struct evict *e, uint64_t len, struct waiter *w);
+
 /* All bytes used under the folder, those set aside included. */
 uint64_t evict_used(struct evict *e);
 

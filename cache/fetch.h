@@ -24,12 +24,6 @@ struct entry;
 struct fetch;
 struct waiter;
 
-/* To hold back a MiB costs a reader 12 ms at the 85 MB/s of a connection,
- * less than a round trip over a wide area; 8 MiB would be felt. */
-#define FETCH_HELD_MAX ((uint64_t)1 << 20)
-
-#define FETCH_TRIES 3 /* GETs of an object that comes damaged each time */
-
 /**
  * fetch_new(e, off, end, ret):
  * Prepare a GET of [off, end) of ${e}: both at block borders (end: or the
@@ -58,6 +52,10 @@ bool fetch_covers(struct entry *e, uint64_t off, uint64_t *ret_end);
 /* Where the next range on its way begins after ${off}, UINT64_MAX: nowhere.
  * Locks: the entry's is held. */
 uint64_t fetch_next(struct entry *e, uint64_t off);
+
+/* The file is about to be changed: end those that must have the object as a
+ * whole; who waits for them asks again.  Locks: the entry's is held. */
+void fetch_cancel_whole(struct entry *e);
 
 /* End all fetches of ${e} soon.  Locks: the entry's is held. */
 void fetch_cancel_all(struct entry *e);

@@ -120,16 +120,12 @@ set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
 	return r;
 }
 
-/* Headers of an object, or of a directory's marker. */
 int
-fill_headers(struct cache *c, struct row *row, const struct s3_object *head,
-    int64_t sent_wall_ns)
+fill_metadata(struct row *row, const struct s3_object *head)
 {
 	struct attrs a;
 	int r;
 
-	if (c->config.attrs == CACHE_ATTRS_LIST)
-		return replace_text(&row->version_id, head->version_id);
 	attrs_init(&a);
 	r = attrs_read(head->meta, head->meta_count, head->content_type, &a);
 	if (r == 0)
@@ -137,8 +133,19 @@ fill_headers(struct cache *c, struct row *row, const struct s3_object *head,
 	if (r == 0 && row->kind != ROW_DIR)
 		row->kind = kind_of_mode(&a, head);
 	attrs_fini(&a);
-	if (r == 0)
-		r = replace_text(&row->version_id, head->version_id);
+	return r == 0 ? replace_text(&row->version_id, head->version_id) : r;
+}
+
+/* Headers of an object, or of a directory's marker. */
+int
+fill_headers(struct cache *c, struct row *row, const struct s3_object *head,
+    int64_t sent_wall_ns)
+{
+	int r;
+
+	if (c->config.attrs == CACHE_ATTRS_LIST)
+		return replace_text(&row->version_id, head->version_id);
+	r = fill_metadata(row, head);
 	if (r < 0)
 		return r;
 	row->attrs = sent_wall_ns - head->modified_ns < SAME_TIME_NS
@@ -176,7 +183,8 @@ fill_object(struct cache *c, struct row *row, const struct observation *seen)
 {
 	int r = 0;
 
-	if (row->modified_ns != seen->modified_ns &&
+	/* 0: stored by ourselves, its time is seen now for the first time. */
+	if (row->modified_ns != seen->modified_ns && row->modified_ns != 0 &&
 	    row->attrs != ROW_ATTRS_NONE) {
 		fill_clear(row); /* a metadata copy keeps the ETag */
 		if (row->kind != ROW_DIR)

@@ -43,6 +43,9 @@ enum row_kind fill_kind(const struct cache *c, const struct observation *seen);
 int fill_headers(struct cache *c, struct row *row, const struct s3_object *head,
     int64_t sent_wall_ns);
 
+/* What the metadata says, whatever attrs= is.  0, -ENOMEM. */
+int fill_metadata(struct row *row, const struct s3_object *head);
+
 /* All that was seen of an object.  0, -ENOMEM. */
 int fill_object(
     struct cache *c, struct row *row, const struct observation *seen);

@@ -286,26 +286,23 @@ lookup_name(struct cache *c, uint64_t parent, const char *name,
 	return r;
 }
 
-/* Ask about ${row} what is wanted; then it may be read again. */
+/* Ask about ${row}: whether it is as it was, or, where that ${is_settled}, for
+ * its headers; then it may be read again. */
 static int
 refresh_node(
-    struct cache *c, const struct row *row, bool want_attrs, struct waiter *w)
+    struct cache *c, const struct row *row, bool is_settled, struct waiter *w)
 {
 	AUTO(row_fini) struct row dir = { 0 };
-	bool posix = c->config.attrs == CACHE_ATTRS_POSIX;
 	int r;
 
 	if (row->id == CACHE_ROOT || view_is_pending(row))
 		return 0;
-	if (!cache_is_fresh(c, row->seen_ms)) {
-		r = db_row_by_id(c->db, row->parent, &dir);
-		if (r == -ENOENT)
-			return -ESTALE;
-		return r < 0 ? r : refresh_name(c, &dir, row->name, w);
-	}
-	if (want_attrs && posix && row->attrs == ROW_ATTRS_NONE)
+	if (is_settled)
 		return heads_want(c, row, w);
-	return 0;
+	r = db_row_by_id(c->db, row->parent, &dir);
+	if (r == -ENOENT)
+		return -ESTALE;
+	return r < 0 ? r : refresh_name(c, &dir, row->name, w);
 }
 
 static int
@@ -329,11 +326,13 @@ lookup_node(struct cache *c, uint64_t node, bool want_attrs, struct waiter *w,
 
 	/* At most twice: once for its age, once for its headers. */
 	for (int i = 0; r == 0 && i < 2; i++) {
-		if (is_settled(c, ret) &&
+		bool settled = i > 0 || is_settled(c, ret);
+
+		if (settled &&
 		    (!want_attrs || !posix || ret->id == CACHE_ROOT ||
 			ret->attrs != ROW_ATTRS_NONE))
 			break;
-		r = refresh_node(c, ret, want_attrs, w);
+		r = refresh_node(c, ret, settled, w);
 		row_fini(ret);
 		if (r == 0)
 			r = row_of_node(c, node, ret);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/change.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
@@ -377,68 +378,40 @@ observe_self(
 		return r;
 	if (row.marker == ROW_MARKER_SLASH && row.modified_ns == modified_ns)
 		return 0;
-	if (row.attrs != ROW_ATTRS_NONE)
+	/* 0: stored by ourselves, its time is seen now for the first time. */
+	if (row.attrs != ROW_ATTRS_NONE &&
+	    (row.marker != ROW_MARKER_SLASH || row.modified_ns != 0))
 		fill_clear(&row);
 	row.marker = ROW_MARKER_SLASH;
 	row.modified_ns = modified_ns;
 	return db_row_put(o->cache->db, &row);
 }
 
-struct removal {
-	struct observe *o;
-	int r;
-};
-
 static bool
+note_pending(void *arg, const struct row *row)
+{
+	bool *pending = arg;
+
+	*pending = *pending || view_is_pending(row);
+	return !*pending;
+}
+
+/* Whether something below the directory is not in S3 yet: its key will make
+ * the directory again. */
+static int
+is_needed(struct observe *o, const struct row *row, bool *ret)
+{
+	*ret = false;
+	if (row->kind != ROW_DIR)
+		return 0;
+	return db_rows_below(o->cache->db, row->id, note_pending, ret);
+}
+
+static int
 note_removed(void *arg, const struct row *row)
 {
-	struct removal *removal = arg;
-
-	if (row->kind != ROW_DIR)
-		removal->r =
-		    add_change(removal->o, row->parent, row->name, row->node);
-	return removal->r == 0;
-}
-
-/* Keep that the name went away: an observation asked for before that must not
- * bring it back.  Goes with the next listing. */
-static int
-put_tombstone(struct observe *o, const struct row *row, int64_t sent_ms)
-{
-	struct row gone = { .parent = row->parent,
-		.name = row->name,
-		.kind = ROW_FILE,
-		.name_state = NAME_GONE,
-		.uid = UINT32_MAX,
-		.gid = UINT32_MAX,
-		.seen_ms = sent_ms };
-	int r = db_number(o->cache->db, &gone.id);
-
-	gone.node = gone.id;
-	return r == 0 ? db_row_put(o->cache->db, &gone) : r;
-}
-
-/* Remove the row and all below it. */
-static int
-remove_row(struct observe *o, const struct row *row, int64_t sent_ms)
-{
-	struct removal removal = { .o = o };
-	int r = 0;
-
-	if (row->kind == ROW_DIR) {
-		r = db_rows_below(
-		    o->cache->db, row->id, note_removed, &removal);
-		if (r == 0)
-			r = removal.r;
-		if (r == 0)
-			r = db_odd_forget(o->cache->db, row->id, INT64_MAX);
-	}
-	if (r == 0)
-		r = add_change(o, row->parent, row->name,
-		    row->kind == ROW_DIR ? 0 : row->node);
-	if (r == 0)
-		r = db_row_delete(o->cache->db, row->id);
-	return r == 0 ? put_tombstone(o, row, sent_ms) : r;
+	return add_change(
+	    arg, row->parent, row->name, row->kind == ROW_DIR ? 0 : row->node);
 }
 
 int
@@ -446,6 +419,8 @@ observe_absent(
     struct observe *o, uint64_t dir, const char *name, int64_t sent_ms)
 {
 	AUTO(row_fini) struct row row = { 0 };
+	struct change_times times = { .seen_ms = sent_ms };
+	bool needed;
 	int r;
 
 	r = db_row_by_name(o->cache->db, dir, name, &row);
@@ -453,7 +428,10 @@ observe_absent(
 		return 0;
 	if (r < 0 || row.name_state == NAME_GONE || is_closed(&row, sent_ms))
 		return r;
-	return remove_row(o, &row, sent_ms);
+	r = is_needed(o, &row, &needed);
+	if (r < 0 || needed)
+		return r;
+	return change_remove_row(o->cache, &row, &times, note_removed, o);
 }
 
 struct unseen {

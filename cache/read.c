@@ -34,6 +34,7 @@ struct serve {
 	struct read_state *state;
 	uint64_t off;
 	uint64_t end;
+	uint64_t size; /* of the file, when this round began */
 	struct ahead_want want;
 	struct ahead_stream *stream;
 	struct waiter *waiter;
@@ -77,8 +78,9 @@ next_piece(struct entry *e, uint64_t pos, uint64_t end, uint64_t *ret_off,
 			continue;
 		}
 		gap_end = min_u64(gap_end, fetch_next(e, gap_off));
-		gap_end = min_u64(
-		    chunk_block_start(gap_end + CHUNK_BLOCK - 1), e->size);
+		/* What is beyond the base is here. */
+		gap_end = min_u64(chunk_block_start(gap_end + CHUNK_BLOCK - 1),
+		    e->chunk.base_size);
 		*ret_off = chunk_block_start(gap_off);
 		*ret_end = ahead_piece_end(*ret_off, gap_end);
 		return true;
@@ -123,7 +125,7 @@ checks_locked(struct serve *s, struct check checks[BLOCKS_MAX])
 
 	for (uint64_t b = first; b * CHUNK_BLOCK < s->end; b++) {
 		struct check *check = &checks[b - first];
-		uint64_t end = min_u64((b + 1) * CHUNK_BLOCK, e->size);
+		uint64_t end = min_u64((b + 1) * CHUNK_BLOCK, s->size);
 
 		check->block = b;
 		check->is_due =
@@ -141,14 +143,18 @@ compare(struct serve *s, struct check *checks, const uint8_t *data)
 {
 	struct entry *e = s->entry;
 	uint64_t base = chunk_block_start(s->off);
+	uint32_t crc;
 	int r = 0;
 
 	lock_take(&e->lock);
 	for (uint64_t i = 0; base + i * CHUNK_BLOCK < s->end; i++) {
 		uint64_t off = base + i * CHUNK_BLOCK;
-		uint64_t end = min_u64(off + CHUNK_BLOCK, e->size);
+		uint64_t end = min_u64(off + CHUNK_BLOCK, s->size);
 
-		if (!checks[i].is_due)
+		/* A block that was written meanwhile has no CRC now. */
+		if (!checks[i].is_due ||
+		    !chunk_get_crc(&e->chunk, checks[i].block, &crc) ||
+		    crc != checks[i].crc)
 			continue;
 		if (crc32c(0, data + (off - base), (size_t)(end - off)) ==
 		    checks[i].crc) {
@@ -182,7 +188,7 @@ copy_out(struct serve *s, struct check *checks, unsigned due,
 	if (due > 0) {
 		off = chunk_block_start(off);
 		end =
-		    min_u64(chunk_block_start(end + CHUNK_BLOCK - 1), e->size);
+		    min_u64(chunk_block_start(end + CHUNK_BLOCK - 1), s->size);
 	}
 	r = chunk_read(&e->chunk, off, buffer, (size_t)(end - off));
 	if (r == 0 && due > 0)
@@ -317,6 +323,32 @@ serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
 	return serve_local(s, ret);
 }
 
+/* Likewise, of a file that may be shorter or longer than a round ago. */
+static int
+serve_round(
+    struct serve *s, size_t len, struct cache_bytes *ret, bool *ret_missed)
+{
+	struct entry *e = s->entry;
+	bool first = s->size == 0;
+	uint64_t end;
+	int r;
+
+	if (len == 0 || s->off >= e->size) {
+		*ret = (struct cache_bytes){ 0 };
+		return 0;
+	}
+	end = min_u64(s->off + min_u64(len, CACHE_READ_MAX), e->size);
+	s->size = e->size;
+	if (first || end != s->end)
+		s->stream = ahead_read(&s->state->ahead, s->off, end - s->off,
+		    e->size, limit_of(e->cache), &s->want);
+	s->end = end;
+	r = serve_once(s, ret, ret_missed);
+	if (r == -EIO && e->size < end)
+		r = -EAGAIN; /* it was truncated meanwhile */
+	return r;
+}
+
 int
 read_bytes(struct entry *e, struct read_state *state, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
@@ -333,17 +365,9 @@ read_bytes(struct entry *e, struct read_state *state, uint64_t off, size_t len,
 	if (w == NULL)
 		s.waiter = &own;
 	lock_take(&e->lock);
-	if (len == 0 || off >= e->size) {
-		*ret = (struct cache_bytes){ 0 };
-		r = 0;
-	} else {
-		s.end = min_u64(off + min_u64(len, CACHE_READ_MAX), e->size);
-		s.stream = ahead_read(&state->ahead, off, s.end - off, e->size,
-		    limit_of(e->cache), &s.want);
-		do {
-			r = serve_once(&s, ret, &missed);
-		} while (r == -EAGAIN);
-	}
+	do {
+		r = serve_round(&s, len, ret, &missed);
+	} while (r == -EAGAIN);
 	lock_drop(&e->lock);
 	if (w == NULL)
 		waiter_fini(&own);

@@ -14,7 +14,12 @@ enum counter {
 	STAT_FETCHED_BYTES,
 	STAT_EVICTED_BYTES,
 	STAT_BAD_BLOCKS,
-	STAT_OPEN_FILES, /* a level */
+	STAT_OPEN_FILES, /* a level, as all that follow */
+	STAT_DIRTY_BYTES,
+	STAT_UPLOADS,
+	STAT_MOVE_KEYS,  /* of directories that are being renamed */
+	STAT_MOVED_KEYS, /* of them, copied */
+	STAT_CONFLICTS,  /* since the mount */
 	STAT_COUNT
 };
 

@@ -91,6 +91,14 @@ do_odd(struct control *c, struct client *client, json_t *request)
 }
 
 static json_t *
+do_drain(struct control *c, struct client *client, json_t *request)
+{
+	(void)client;
+	return c->hooks.drain(
+	    c->hooks.arg, json_is_true(json_object_get(request, "start")));
+}
+
+static json_t *
 do_wait(struct control *c, struct client *client, json_t *request)
 {
 	(void)c, (void)request;
@@ -167,6 +175,7 @@ static const struct {
 } commands[] = {
 	{ "status", do_status },
 	{ "odd", do_odd },
+	{ "drain", do_drain },
 	{ "get", do_get },
 	{ "keys", do_keys },
 	{ "wait", do_wait },
@@ -323,18 +332,27 @@ close_fd(int *fd)
 }
 
 void
+control_tell(struct control *c, json_t *value)
+{
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *client = &c->clients[i];
+
+		if (client->fd >= 0 && client->is_waiting)
+			answer(client, json_incref(value));
+	}
+	json_decref(value);
+}
+
+void
 control_free(struct control *c, int status)
 {
 	if (c == NULL)
 		return;
 	deliveries_free(c->deliveries);
+	control_tell(c, json_pack("{s:i}", "status", status));
 	for (int i = 0; i < CLIENTS_MAX; i++) {
-		struct client *client = &c->clients[i];
-
-		if (client->fd >= 0 && client->is_waiting)
-			answer(client, json_pack("{s:i}", "status", status));
-		if (client->fd >= 0)
-			drop(client);
+		if (c->clients[i].fd >= 0)
+			drop(&c->clients[i]);
 	}
 	close_fd(&c->listen_fd);
 	close_fd(&c->signal_fd);

@@ -12,14 +12,21 @@
  *	{"cmd": "get", "key": TEXT}		see delivery.h; the connection
  *	{"cmd": "keys", "key": TEXT}		then ends.  "keys": of a prefix
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
+ *	{"cmd": "drain", "start": true}		{"draining": true, "files": 2,
+ *						"bytes": 4096, "attrs": 1}
  *	{"cmd": "wait"}				{"waiting": true}
  *	anything else				{"error": "..."}
  *
  * "text" and TEXT are a key as keytext.h writes it, for it may hold any byte;
  * "key" is null if it is not UTF-8 or holds a NUL.
  *
- * To "wait" a second answer comes when the daemon has ended its work:
- * {"status": 0}, or 1 if something could not be brought to S3.
+ * A "drain" sends what is owed to S3; it is started, unless programs have files
+ * open, and then asked for, without "start", until it is no longer "draining".
+ *
+ * To "wait" more answers come, when the mount is gone: while the daemon still
+ * sends, those of "drain", about one a second; {"left": N} if so many files
+ * could not be brought to S3; and when it has ended its work {"status": 0}, or
+ * 1 if something went wrong.
  *
  * One thread, which also takes SIGHUP (the log is opened anew) and SIGUSR2
  * (debug messages on and off).  It never waits for S3: deliveries have threads
@@ -29,6 +36,7 @@
 #define FS_CONTROL_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fs/delivery.h"
@@ -41,6 +49,7 @@ struct control_hooks {
 	void *arg;
 	json_t *(*status)(void *arg);             /* a new reference, or NULL */
 	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
+	json_t *(*drain)(void *arg, bool start);  /* likewise */
 	delivery_fn *keys;                        /* of get and keys */
 };
 
@@ -61,6 +70,9 @@ int control_start(const char *mountpoint, const struct control_log *log,
 
 /* End the thread: no hook is called any more.  NULL is fine. */
 void control_stop(struct control *c);
+
+/* Tell those who wait; takes the reference.  After control_stop(). */
+void control_tell(struct control *c, json_t *value);
 
 /* Tell those who wait ${status}, and free.  After control_stop(). */
 void control_free(struct control *c, int status);

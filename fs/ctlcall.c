@@ -59,10 +59,8 @@ ctlcall_connect(struct ctlcall *call)
 	return 0;
 }
 
-/* A line of the daemon, NULL if there was none, or an error.  The latter two
- * are said. */
-static json_t *
-read_answer(struct ctlcall *call)
+json_t *
+ctlcall_answer(struct ctlcall *call)
 {
 	json_t *answer = NULL;
 	int r = ctlline_read(&call->daemon, &answer);
@@ -93,7 +91,7 @@ ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from)
 {
 	/* If it fails, the daemon ended, and reading tells. */
 	(void)ctlcall_send(call, command, from, NULL);
-	return read_answer(call);
+	return ctlcall_answer(call);
 }
 
 void

@@ -55,6 +55,10 @@ int ctlcall_connect(struct ctlcall *call);
 int ctlcall_send(struct ctlcall *call, const char *command, json_int_t from,
     const char *key);
 
+/* Read the answer to what was sent; NULL: there was none, or an error; both are
+ * said. */
+json_t *ctlcall_answer(struct ctlcall *call);
+
 /* Send a command and read its answer; NULL: there was none, or an error; both
  * are said. */
 json_t *ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from);

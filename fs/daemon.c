@@ -17,6 +17,8 @@
 
 #include "fs/daemon.h"
 
+#define EXTENSION_US "30000000"
+
 /* In the parent: wait for a byte; none came if the child ended. */
 static _Noreturn void
 wait_for_child(int fd, pid_t pid, const char *mountpoint)
@@ -109,9 +111,8 @@ daemon_unguard(struct daemon *d)
 
 /* systemd's protocol, sd_notify(3): one datagram. */
 static void
-notify_manager(void)
+notify_manager(const char *text)
 {
-	static const char text[] = "READY=1";
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	size_t len = path == NULL ? 0 : strlen(path);
@@ -125,10 +126,15 @@ notify_manager(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return; /* the manager will time out and say so */
-	(void)sendto(fd, text, sizeof(text) - 1, 0,
-	    (const struct sockaddr *)&to,
+	(void)sendto(fd, text, strlen(text), 0, (const struct sockaddr *)&to,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	(void)close(fd);
+}
+
+void
+daemon_extend(void)
+{
+	notify_manager("EXTEND_TIMEOUT_USEC=" EXTENSION_US);
 }
 
 int
@@ -137,7 +143,7 @@ daemon_ready(struct daemon *d)
 	int null, r = 0;
 
 	if (d->fd < 0) {
-		notify_manager();
+		notify_manager("READY=1");
 		return 0;
 	}
 	/* A folder that the daemon stands in could not be unmounted. */

@@ -45,4 +45,8 @@ void daemon_unguard(struct daemon *d);
  */
 int daemon_ready(struct daemon *d);
 
+/* The service manager, if there is one, is asked to wait half a minute more
+ * before it kills what does not end: it is at work. */
+void daemon_extend(void);
+
 #endif

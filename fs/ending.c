@@ -70,6 +70,8 @@ run(void *arg)
 			end_loop(e);
 		} else if (fuse_session_exited(e->fuse)) {
 			end_loop(e); /* unmounted by somebody else */
+		} else {
+			running_look(e->running);
 		}
 	}
 	return NULL;

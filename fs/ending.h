@@ -6,7 +6,8 @@
  * the thread in it is woken by a signal after fuse_session_exit(); then it
  * joins its workers.  One that waits for S3 would make that last: so this
  * thread waits for the signals and looks once a second whether the loop is
- * over, and interrupts all that wait.
+ * over, and interrupts all that wait.  While it is not over, it looks for
+ * signals of programs (running_look()).
  */
 #ifndef FS_ENDING_H
 #define FS_ENDING_H

@@ -20,6 +20,7 @@
 #include "cache/cache.h"
 #include "fs/control.h"
 #include "fs/daemon.h"
+#include "fs/drain.h"
 #include "fs/mountinfo.h"
 #include "fs/notify.h"
 #include "fs/options.h"
@@ -32,6 +33,9 @@
 #define MESSAGE_LEN 1024
 #define EXIT_USAGE  2
 
+/* How often the log says what is still to be sent before the end, seconds. */
+#define DRAIN_LOG_S 10
+
 /* A thread that waits for S3 needs little. */
 #define THREAD_STACK "262144"
 
@@ -42,9 +46,13 @@ struct mount {
 	struct s3 *s3;
 	struct cache *cache;
 	struct notify *notify;
+	struct drain *drain;
 	struct session *session;
 	struct control *control;
 	struct status status;
+	int64_t extended_s; /* when the service manager was told last */
+	unsigned drain_s;   /* so long it takes, at the end */
+	bool is_served;
 	char message[MESSAGE_LEN]; /* why it could not be */
 };
 
@@ -103,6 +111,26 @@ on_odd(void *arg, uint64_t from)
 	struct mount *m = arg;
 
 	return status_odd(m->cache, from);
+}
+
+/* With files open the mount cannot be unmounted: they are left alone. */
+static json_t *
+on_drain(void *arg, bool start)
+{
+	struct mount *m = arg;
+	struct drain_state state;
+
+	drain_look(m->drain, &state);
+	if (start && state.open_files == 0 &&
+	    state.files + state.attrs + state.bytes > 0) {
+		(void)drain_start(m->drain); /* no thread: the end drains */
+		drain_look(m->drain, &state);
+	}
+	if (state.is_running && time(NULL) != m->extended_s) {
+		m->extended_s = time(NULL);
+		daemon_extend();
+	}
+	return status_drain(&state);
 }
 
 static int
@@ -223,6 +251,8 @@ open_cache(struct mount *m)
 		.ttl_ms = (unsigned)o->ttl,
 		.negative_ttl_ms = (unsigned)o->negative_ttl,
 		.timeout_s = (unsigned)o->timeout,
+		.write_delay_ms = (unsigned)o->write_delay,
+		.part_size = o->part_size,
 		.attrs = o->attrs == 1 ? CACHE_ATTRS_LIST : CACHE_ATTRS_POSIX,
 		.read_only = o->ro,
 		.has_uid = o->uid != UINT64_MAX,
@@ -298,9 +328,11 @@ static int
 start(struct mount *m)
 {
 	struct options *o = &m->options;
-	struct control_hooks hooks = {
-		.arg = m, .status = on_status, .odd = on_odd, .keys = on_keys
-	};
+	struct control_hooks hooks = { .arg = m,
+		.status = on_status,
+		.odd = on_odd,
+		.drain = on_drain,
+		.keys = on_keys };
 	struct control_log log;
 	int r;
 
@@ -313,6 +345,8 @@ start(struct mount *m)
 	if (r == 0)
 		r = open_cache(m);
 	daemon_unguard(&m->daemon);
+	if (r == 0)
+		r = drain_new(m->cache, &m->drain);
 	if (r == 0)
 		r = session_new(
 		    o, m->cache, &m->session, m->message, sizeof(m->message));
@@ -345,17 +379,56 @@ on_ending(void *arg)
 	notify_stop(m->notify);
 }
 
-/* In reverse; ${status} is for those who wait for our end. */
+/* About once a second, at the end. */
 static void
+on_draining(void *arg, const struct drain_state *state)
+{
+	struct mount *m = arg;
+
+	control_tell(m->control, status_drain(state));
+	daemon_extend();
+	if (m->drain_s++ % DRAIN_LOG_S == 0)
+		log_warn("still to be sent before the end: %" PRIu64 " files, "
+			 "%" PRIu64 " MiB, and attributes of %" PRIu64,
+		    state->files, state->bytes >> 20, state->attrs);
+}
+
+/* No program can change anything any more: what it changed goes to S3. */
+static int
+drain(struct mount *m)
+{
+	struct drain_state state;
+	int r = drain_finish(m->drain, on_draining, m);
+
+	if (r == 0)
+		return 0;
+	drain_look(m->drain, &state);
+	if (state.left == 0) /* it did not come to counting them */
+		state.left = state.files;
+	log_error("not in S3, and kept in '%s' for the next mount: %" PRIu64
+		  " files (%s)",
+	    m->options.cache, state.left, strerror(-r));
+	control_tell(
+	    m->control, json_pack("{s:I}", "left", (json_int_t)state.left));
+	return r;
+}
+
+/* In reverse; ${status} is for those who wait for our end.  Returns what it
+ * came to. */
+static int
 stop(struct mount *m, int status)
 {
 	notify_stop(m->notify);
 	control_stop(m->control);
 	session_free(m->session);
+	if (m->is_served && drain(m) < 0)
+		status = EXIT_FAILURE;
+	drain_free(m->drain);
 	cache_close(m->cache);
 	notify_free(m->notify);
 	s3_close(m->s3);
 	control_free(m->control, status);
+	return status;
 }
 
 /* By the name under which the kernel shows it, and pailctl finds it. */
@@ -429,18 +502,19 @@ run(struct mount *m)
 	if (r == 0)
 		r = daemon_ready(&m->daemon);
 	if (r < 0) {
-		stop(m, EXIT_FAILURE);
+		(void)stop(m, EXIT_FAILURE);
 		return fail(m, r);
 	}
 	if (!foreground && o->log_file == NULL)
 		log_to_syslog("pailfs");
 	log_info("mounted %s on %s", o->bucket, o->mountpoint);
+	m->is_served = true;
 	r = session_loop(m->session, on_ending, m);
 	if (r < 0)
 		log_error("the FUSE session ended: %s", strerror(-r));
-	stop(m, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	r = stop(m, r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	log_info("unmounted %s", o->mountpoint);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r;
 }
 
 int

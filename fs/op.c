@@ -18,7 +18,7 @@ on_interrupt(fuse_req_t req, void *arg)
 	struct op *op = arg;
 
 	(void)req;
-	waiter_interrupt(&op->waiter);
+	running_signal(&op->session->running, &op->runner);
 }
 
 void
@@ -26,6 +26,7 @@ op_begin(struct op *op, fuse_req_t req)
 {
 	struct session *s = op_session(req);
 
+	op->runner.tid = fuse_req_ctx(req)->pid;
 	op->req = req;
 	op->session = s;
 	waiter_init(&op->waiter);

@@ -150,6 +150,7 @@ op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_error(req, 0, "releasedir");
 }
 
+/* Names are in S3 when the call that changed them returns. */
 void
 op_fsyncdir(
     fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)

@@ -7,6 +7,7 @@
 #define AT(field) offsetof(struct options, field)
 #define KIB       UINT64_C(1024)
 #define MIB       (KIB * 1024)
+#define GIB       (MIB * KIB)
 #define TIB       (MIB * MIB)
 #define ANY       (TIB * MIB * 8) /* as much as anybody has */
 #define TTL_MAX   2592000         /* 30 days; milliseconds fit 32 bits */
@@ -46,6 +47,14 @@ const struct option_row option_rows[] = {
 	{ "attrs", OPTION_WORD, AT(attrs), "posix", 0, 0, "posix|list",
 	  "owner, mode, times by a HEAD a file, or not",
 	  "posix list", NULL },
+	{ "sync", OPTION_WORD, AT(sync), "close", 0, 0, "close",
+	  "close and fsync return when S3 has the file", "close", "close" },
+	{ "write_delay", OPTION_NUMBER, AT(write_delay), "100", 0, 60000,
+	  "MILLISECONDS", "until a changed mode, owner or time is sent", NULL,
+	  NULL },
+	{ "part_size", OPTION_SIZE_0, AT(part_size), "0", 5 * MIB, 5 * GIB,
+	  "BYTES", "of uploads in parts; 0: from 8M up, as files grow", NULL,
+	  NULL },
 	{ "timeout", OPTION_NUMBER, AT(timeout), "120", 1, 86400, "SECONDS",
 	  "without a byte or an answer from S3: EIO", NULL, NULL },
 	{ "connections", OPTION_NUMBER, AT(connections), "64", 1, 256, "N",
@@ -87,6 +96,7 @@ const struct option_alias option_aliases[] = {
 	{ "parallel_count", "connections", "", NULL },
 	{ "multireq_max", "connections", "", NULL },
 	{ "max_thread_count", "connections", "", NULL },
+	{ "multipart_size", "part_size", "M", NULL },
 	{ "public_bucket", "no_sign", "", NULL },
 	{ "logfile", "log_file", "", NULL },
 	{ "dbglevel", "log_level", "", NULL },
@@ -96,7 +106,7 @@ const struct option_alias option_aliases[] = {
 const char *const option_ignored[] = { "_netdev", "nofail", "auto", "noauto",
 	"user", "user=*", "nouser", "users", "owner", "group", "defaults",
 	"suid", "dev", "exec", "atime", "diratime", "nodiratime", "relatime",
-	"norelatime", "strictatime", "lazytime", "sync", "async", "dirsync",
+	"norelatime", "strictatime", "lazytime", "async", "dirsync",
 	"nonempty", "comment=*", "x-*", "X-*", "default_permissions", "sigv4",
 	"use_xattr", "iam_role", "iam_role=auto", NULL };
 

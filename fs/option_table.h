@@ -15,6 +15,7 @@ enum option_type {
 	OPTION_TEXT,   /* char * */
 	OPTION_URL,    /* char *, http:// or https:// */
 	OPTION_SIZE,   /* uint64_t, bytes; suffixes K M G T P E */
+	OPTION_SIZE_0, /* the same, or 0 */
 	OPTION_MS,     /* uint64_t, milliseconds; given in seconds, 0.5 */
 	OPTION_NUMBER, /* uint64_t */
 	OPTION_OCTAL,  /* uint64_t */

@@ -71,9 +71,11 @@ option_value_range(const struct option_row *row, char *ret, size_t len)
 		print_words(row->words, ret, len);
 		return;
 	case OPTION_SIZE:
+	case OPTION_SIZE_0:
 		print_size(row->min, min, sizeof(min));
 		print_size(row->max, max, sizeof(max));
-		(void)snprintf(ret, len, "%s to %s", min, max);
+		(void)snprintf(ret, len, "%s%s to %s",
+		    row->type == OPTION_SIZE_0 ? "0, or " : "", min, max);
 		return;
 	case OPTION_OCTAL:
 		(void)snprintf(
@@ -84,6 +86,17 @@ option_value_range(const struct option_row *row, char *ret, size_t len)
 		break;
 	}
 	(void)snprintf(ret, len, "%" PRIu64 " to %" PRIu64, row->min, row->max);
+}
+
+/* What numbers are counted in, after them. */
+static const char *
+unit_of(const struct option_row *row)
+{
+	if (row->unit == NULL)
+		return "";
+	if (strcmp(row->unit, "SECONDS") == 0)
+		return " seconds";
+	return strcmp(row->unit, "MILLISECONDS") == 0 ? " milliseconds" : "";
 }
 
 /* Option, value, and what it may be. */
@@ -101,12 +114,13 @@ refuse(
 		(void)snprintf(message, len,
 		    "option %s=%s is no URL: %s; a region is set by region=%s",
 		    row->name, value, range, value);
+	else if (row->type == OPTION_WORD && strpbrk(row->words, ", ") == NULL)
+		(void)snprintf(message, len,
+		    "option %s=%s: this version has %s=%s only", row->name,
+		    value, row->name, range);
 	else
 		(void)snprintf(message, len, "option %s=%s: must be %s%s",
-		    row->name, value, range,
-		    row->type == OPTION_MS || row->type == OPTION_NUMBER
-			? (strcmp(row->unit, "SECONDS") == 0 ? " seconds" : "")
-			: "");
+		    row->name, value, range, unit_of(row));
 	return -EINVAL;
 }
 
@@ -202,12 +216,16 @@ set_number(struct options *o, const struct option_row *row, const char *value)
 
 	if (!read_digits(value, row->type == OPTION_OCTAL ? 8 : 10, &n, &end))
 		return -EINVAL;
-	if (row->type == OPTION_SIZE)
+	if (row->type == OPTION_SIZE || row->type == OPTION_SIZE_0)
 		good = apply_suffix(end, &n);
 	else if (row->type == OPTION_MS)
 		good = add_fraction(end, &n);
 	else
 		good = end[0] == '\0';
+	if (good && n == 0 && row->type == OPTION_SIZE_0) {
+		*field = 0;
+		return 0;
+	}
 	if (!good || n < row->min * unit || n > row->max * unit)
 		return -EINVAL;
 	*field = n;
@@ -281,6 +299,7 @@ option_value_set(struct options *o, const struct option_row *row,
 		r = set_word(o, row, value);
 		break;
 	case OPTION_SIZE:
+	case OPTION_SIZE_0:
 	case OPTION_MS:
 	case OPTION_NUMBER:
 	case OPTION_OCTAL:

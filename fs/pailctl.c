@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fs/ctlcall.h"
@@ -18,6 +19,12 @@
 
 #define EXIT_USAGE 2
 #define WORDS_MAX  3
+
+/* How often the daemon is asked how far it is, and how often that is printed.
+ */
+#define LOOK_MS      50
+#define LOOKS_A_LINE 40
+#define TOLD_A_LINE  5
 
 /* "12.3 MiB" */
 static const char *
@@ -81,7 +88,7 @@ print_status(json_t *status)
 	print_text(status, "region", "region");
 	print_line("mode", json_is_true(json_object_get(status, "read_only"))
 			       ? "read-only"
-			       : "read (writing is refused)");
+			       : "read and write");
 	print_count(status, "pid", "pid");
 	print_count(status, "uptime_s", "uptime, s");
 	print_text(cache, "dir", "cache folder");
@@ -96,6 +103,12 @@ print_status(json_t *status)
 	print_size(cache, "evicted_bytes", "evicted");
 	print_count(cache, "bad_blocks", "bad blocks");
 	print_count(cache, "odd_keys", "odd keys");
+	print_size(cache, "dirty_bytes", "not in S3 yet");
+	print_count(cache, "dirty_files", "  files");
+	print_count(cache, "uploads", "  on their way");
+	print_count(cache, "failed_files", "  refused by S3");
+	print_count(cache, "dirty_attrs", "  attributes");
+	print_count(cache, "conflicts", "conflicts");
 	print_size(s3, "bytes_down", "S3 down");
 	print_size(s3, "bytes_up", "S3 up");
 	print_count(s3, "in_flight", "S3 in flight");
@@ -147,15 +160,96 @@ clear(const char *mountpoint)
 	return EXIT_FAILURE;
 }
 
-/* Unmount, wait for the daemon's end, pass its status on. */
+/* What is to be sent still; now and then. */
+static void
+print_progress(json_t *drain)
+{
+	char text[32];
+
+	(void)fprintf(stderr,
+	    "pailctl: still to be sent: %" JSON_INTEGER_FORMAT " files, %s, "
+	    "and attributes of %" JSON_INTEGER_FORMAT "\n",
+	    json_integer_value(json_object_get(drain, "files")),
+	    size_text(
+		json_integer_value(json_object_get(drain, "bytes")), text),
+	    json_integer_value(json_object_get(drain, "attrs")));
+}
+
+/* How far sending is; it is started if ${is_start}.  NULL: no answer, and that
+ * is said. */
+static json_t *
+ask_drain(struct ctlcall *call, bool is_start)
+{
+	/* If it fails, the daemon ended, and reading tells. */
+	(void)ctlline_send_json(call->daemon.fd,
+	    json_pack("{s:s, s:b}", "cmd", "drain", "start", is_start));
+	return ctlcall_answer(call);
+}
+
+/* Have all sent while it is mounted still; -1: the daemon hangs, and that is
+ * said.  What cannot be sent is told at the end. */
+static int
+drain(struct ctlcall *call)
+{
+	const struct timespec pause = { 0, LOOK_MS * 1000000L };
+	json_t *answer = ask_drain(call, true);
+	unsigned looks = 0;
+	int r;
+
+	while (json_is_true(json_object_get(answer, "draining"))) {
+		if (looks++ % LOOKS_A_LINE == LOOKS_A_LINE - 1)
+			print_progress(answer);
+		json_decref(answer);
+		(void)nanosleep(&pause, NULL);
+		answer = ask_drain(call, false);
+	}
+	r = answer == NULL ? -1 : 0;
+	json_decref(answer);
+	return r;
+}
+
+/* The mount is gone: the status of the daemon, which may send still. */
+static int
+wait_for_end(struct ctlcall *call)
+{
+	int status = EXIT_FAILURE;
+	bool is_over = false;
+	unsigned lines = 0;
+	json_t *answer;
+
+	ctlcall_patience(call, 0); /* what is to be sent may take its time */
+	while (!is_over && ctlline_read(&call->daemon, &answer) == 0) {
+		json_t *left = json_object_get(answer, "left");
+		json_t *end = json_object_get(answer, "status");
+
+		is_over = end != NULL;
+		if (is_over)
+			status = (int)json_integer_value(end);
+		else if (left != NULL)
+			(void)fprintf(stderr,
+			    "pailctl: not in S3, named in the log, and kept "
+			    "for the next mount: %" JSON_INTEGER_FORMAT
+			    " files\n",
+			    json_integer_value(left));
+		else if (lines++ % TOLD_A_LINE == 0)
+			print_progress(answer);
+		json_decref(answer);
+	}
+	if (!is_over)
+		(void)ctlcall_fail("unmounted", call->mountpoint,
+		    "but its daemon ended without a word: see its log");
+	return status;
+}
+
+/* Have all sent, unmount, wait for the daemon's end, pass its status on. */
 static int
 do_umount(struct ctlcall *call)
 {
 	const char *mountpoint = call->mountpoint;
 	struct mountinfo info;
 	struct statvfs vfs;
-	json_t *answer = NULL;
-	int r, status = EXIT_FAILURE;
+	json_t *answer;
+	int r;
 
 	if (ctlcall_find(mountpoint, &info) < 0)
 		return EXIT_FAILURE;
@@ -166,6 +260,8 @@ do_umount(struct ctlcall *call)
 	if (call->daemon.fd < 0 && ctlcall_connect(call) < 0)
 		return EXIT_FAILURE; /* it said why */
 	ctlcall_patience(call, CTLCALL_PATIENCE_S);
+	if (drain(call) < 0)
+		return EXIT_FAILURE;
 	answer = ctlcall_ask(call, "wait", 0);
 	if (answer == NULL)
 		return EXIT_FAILURE;
@@ -177,18 +273,7 @@ do_umount(struct ctlcall *call)
 				: strerror(-r));
 		return EXIT_FAILURE;
 	}
-	/* What is to be sent may take its time. */
-	ctlcall_patience(call, 0);
-	answer = NULL;
-	r = ctlline_read(&call->daemon, &answer);
-	if (r == 0 && json_is_object(answer))
-		status =
-		    (int)json_integer_value(json_object_get(answer, "status"));
-	else
-		(void)ctlcall_fail("unmounted", mountpoint,
-		    "but its daemon ended without a word: see its log");
-	json_decref(answer);
-	return status;
+	return wait_for_end(call);
 }
 
 /* The commands, one table. */
@@ -199,7 +284,8 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "status", do_status, false, "what the mount does, and did" },
-	{ "umount", do_umount, false, "unmount, and wait until all is done" },
+	{ "umount", do_umount, false,
+	    "send what is to be sent, unmount, and wait for the end" },
 	{ "odd", ctlodd_run, false, "keys of the bucket that have no path" },
 	{ "log_level", do_log_level, true,
 	    "log error, warning, info or debug from now on" },

@@ -17,8 +17,11 @@ is_ordinary(int r)
 {
 	switch (-r) {
 	case 0:
+	case EPERM:
 	case ENOENT:
 	case EINTR:
+	case EBADF:
+	case EEXIST:
 	case EROFS:
 	case ENODATA:
 	case ERANGE:
@@ -27,6 +30,7 @@ is_ordinary(int r)
 	case EINVAL:
 	case ELOOP:
 	case ENAMETOOLONG:
+	case ENOTEMPTY:
 	case EOPNOTSUPP:
 	case ENOSYS:
 	case ESTALE:
@@ -130,6 +134,28 @@ void
 reply_open(fuse_req_t req, const struct fuse_file_info *fi)
 {
 	(void)fuse_reply_open(req, fi); /* else release comes at once */
+}
+
+void
+reply_create(fuse_req_t req, struct session *s, const struct cache_attr *attr,
+    struct fuse_file_info *fi)
+{
+	struct fuse_entry_param entry;
+
+	reply_fill_entry(attr, &entry);
+	if (inodes_add(&s->inodes, attr->node) < 0) {
+		handle_release(&s->handles, fi);
+		reply_error(req, -ENOMEM, "create");
+		return;
+	}
+	if (fuse_reply_create(req, &entry, fi) != 0)
+		inodes_forget(&s->inodes, attr->node, 1);
+}
+
+void
+reply_count(fuse_req_t req, size_t count)
+{
+	(void)fuse_reply_write(req, count);
 }
 
 void

@@ -24,8 +24,15 @@ void reply_entry(
 void reply_negative(fuse_req_t req, struct session *s);
 
 void reply_attr(fuse_req_t req, const struct cache_attr *attr);
+
+/* A file was made and opened, as the handle in ${fi}; counts the lookup. */
+void reply_create(fuse_req_t req, struct session *s,
+    const struct cache_attr *attr, struct fuse_file_info *fi);
 void reply_open(fuse_req_t req, const struct fuse_file_info *fi);
 void reply_data(fuse_req_t req, const void *data, size_t len);
+
+/* So many bytes were written, or copied. */
+void reply_count(fuse_req_t req, size_t count);
 void reply_text(fuse_req_t req, const char *text);
 
 /* An xattr of ${len} bytes, asked for with room for ${size} (0: how long?). */

@@ -3,6 +3,7 @@
  * running.c - the operations under way that may wait.
  */
 #include "fs/running.h"
+#include "fs/asked.h"
 #include "s3/base/wait.h"
 
 void
@@ -23,6 +24,7 @@ void
 running_add(struct running *g, struct runner *one, struct waiter *w)
 {
 	one->waiter = w;
+	one->had_signal = false;
 	lock_take(&g->lock);
 	list_append(&g->list, &one->link);
 	if (g->is_ending)
@@ -35,6 +37,37 @@ running_remove(struct running *g, struct runner *one)
 {
 	lock_take(&g->lock);
 	list_remove(&one->link);
+	lock_drop(&g->lock);
+}
+
+/* The lock is held. */
+static void
+judge_locked(struct runner *one)
+{
+	if (asked_to_end(one->tid))
+		waiter_interrupt(one->waiter);
+	else
+		one->had_signal = true;
+}
+
+void
+running_signal(struct running *g, struct runner *one)
+{
+	lock_take(&g->lock);
+	judge_locked(one);
+	lock_drop(&g->lock);
+}
+
+void
+running_look(struct running *g)
+{
+	lock_take(&g->lock);
+	for (struct list *l = g->list.next; l != &g->list; l = l->next) {
+		struct runner *one = LIST_ENTRY(l, struct runner, link);
+
+		if (one->had_signal)
+			judge_locked(one);
+	}
 	lock_drop(&g->lock);
 }
 

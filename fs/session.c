@@ -65,7 +65,12 @@ op_init(void *arg, struct fuse_conn_info *conn)
 	static const uint64_t unwanted[] = { FUSE_CAP_READDIRPLUS_AUTO,
 		FUSE_CAP_WRITEBACK_CACHE, FUSE_CAP_SPLICE_READ,
 		FUSE_CAP_SPLICE_WRITE, FUSE_CAP_SPLICE_MOVE,
-		FUSE_CAP_AUTO_INVAL_DATA };
+		FUSE_CAP_AUTO_INVAL_DATA,
+		/* The kernel takes suid and sgid away, by SETATTR: it knows
+		 * who may keep them (CAP_FSETID), an operation does not. */
+		FUSE_CAP_HANDLE_KILLPRIV,
+		/* The kernel applies the umask. */
+		FUSE_CAP_DONT_MASK };
 	const struct session *s = arg;
 	uint64_t background = 2 * s->options->threads;
 

@@ -23,7 +23,9 @@ struct options {
 	uint64_t cache_size;  /* bytes */
 	uint64_t free_space;  /* bytes */
 	uint64_t memory;      /* bytes */
+	uint64_t part_size;   /* bytes; 0: the parts' sizes grow */
 	uint64_t bucket_size; /* bytes, what statfs says */
+	uint64_t write_delay; /* milliseconds */
 	uint64_t timeout;     /* seconds */
 	uint64_t ttl;         /* milliseconds, as is the next */
 	uint64_t negative_ttl;
@@ -36,6 +38,7 @@ struct options {
 	uint64_t dir_mode;
 	uint64_t path_style; /* 0 as the endpoint wants it, 1 no, 2 yes */
 	uint64_t attrs;      /* 0 posix, 1 list */
+	uint64_t sync;       /* 0 close */
 	uint64_t log_level;  /* enum log_level */
 	bool no_sign;
 	bool ro;

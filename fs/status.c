@@ -2,36 +2,64 @@
 /*
  * status.c - what pailctl status says of a mount, as JSON.
  */
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fs/delivery.h"
+#include "fs/drain.h"
 #include "fs/session.h"
 #include "fs/settings.h"
 #include "fs/status.h"
 
-/* NULL where there is none: pack's "s?" makes it null. */
+/* The numbers of the cache, as they are named for programs. */
+static const struct {
+	const char *name;
+	size_t offset; /* of a uint64_t in struct cache_stats */
+} numbers[] = {
+	{ "used", offsetof(struct cache_stats, used) },
+	{ "size", offsetof(struct cache_stats, size) },
+	{ "entries", offsetof(struct cache_stats, entries) },
+	{ "open_files", offsetof(struct cache_stats, open_files) },
+	{ "in_memory", offsetof(struct cache_stats, in_memory) },
+	{ "read_bytes", offsetof(struct cache_stats, read_bytes) },
+	{ "hit_bytes", offsetof(struct cache_stats, hit_bytes) },
+	{ "fetched_bytes", offsetof(struct cache_stats, fetched_bytes) },
+	{ "evicted_bytes", offsetof(struct cache_stats, evicted_bytes) },
+	{ "bad_blocks", offsetof(struct cache_stats, bad_blocks) },
+	{ "odd_keys", offsetof(struct cache_stats, odd_keys) },
+	{ "dirty_bytes", offsetof(struct cache_stats, dirty_bytes) },
+	{ "dirty_files", offsetof(struct cache_stats, dirty_files) },
+	{ "uploads", offsetof(struct cache_stats, uploads) },
+	{ "failed_files", offsetof(struct cache_stats, failed_files) },
+	{ "dirty_attrs", offsetof(struct cache_stats, dirty_attrs) },
+	{ "conflicts", offsetof(struct cache_stats, conflicts) },
+};
+
 static json_t *
 cache_json(struct cache *c, const char *dir)
 {
+	json_t *all = json_pack("{s:s}", "dir", dir);
 	struct cache_stats st;
+	int r = all == NULL ? -1 : 0;
 
 	cache_get_stats(c, &st);
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:I, s:I, s:I}",
-	    "dir", dir, "used", (json_int_t)st.used, "size",
-	    (json_int_t)st.size, "entries", (json_int_t)st.entries,
-	    "open_files", (json_int_t)st.open_files, "in_memory",
-	    (json_int_t)st.in_memory, "read_bytes", (json_int_t)st.read_bytes,
-	    "hit_bytes", (json_int_t)st.hit_bytes, "fetched_bytes",
-	    (json_int_t)st.fetched_bytes, "evicted_bytes",
-	    (json_int_t)st.evicted_bytes, "bad_blocks",
-	    (json_int_t)st.bad_blocks, "odd_keys", (json_int_t)st.odd_keys,
-	    "dirty_bytes", (json_int_t)st.dirty_bytes, "dirty_files",
-	    (json_int_t)st.dirty_files);
+	for (size_t i = 0; r == 0 && i < sizeof(numbers) / sizeof(numbers[0]);
+	     i++) {
+		uint64_t n;
+
+		memcpy(&n, (const char *)&st + numbers[i].offset, sizeof(n));
+		r = json_object_set_new(
+		    all, numbers[i].name, json_integer((json_int_t)n));
+	}
+	if (r == 0)
+		return all;
+	json_decref(all);
+	return NULL;
 }
 
+/* NULL where there is none: pack's "s?" makes it null. */
 json_t *
 status_json(const struct status *st)
 {
@@ -45,6 +73,15 @@ status_json(const struct status *st)
 	    o->ro ? 1 : 0, "uptime_s", (json_int_t)(time(NULL) - st->since_s),
 	    "kernel_inodes", (json_int_t)inodes_count(&st->session->inodes),
 	    "cache", cache_json(st->cache, o->cache));
+}
+
+json_t *
+status_drain(const struct drain_state *state)
+{
+	return json_pack("{s:b, s:I, s:I, s:I}", "draining",
+	    state->is_running ? 1 : 0, "files", (json_int_t)state->files,
+	    "bytes", (json_int_t)state->bytes, "attrs",
+	    (json_int_t)state->attrs);
 }
 
 static bool

@@ -11,6 +11,7 @@
 #define STATUS_ODD_MAX 1000
 
 struct cache;
+struct drain_state;
 struct options;
 struct session;
 
@@ -25,6 +26,9 @@ struct status {
 
 /* Mount, cache and kernel; a new reference, or NULL: no memory. */
 json_t *status_json(const struct status *st);
+
+/* How far a drain is; likewise. */
+json_t *status_drain(const struct drain_state *state);
 
 /* A page of STATUS_ODD_MAX keys that have no path, after the first ${from}:
  * [{"key": ..., "text": ..., "reason": ...}]; see control.h. */

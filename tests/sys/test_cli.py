@@ -325,19 +325,18 @@ def changes(top):
     yield "chmod /", lambda: os.chmod(top, 0o700)
 
 
-@pytest.mark.parametrize("ro", [True, False])
-def test_every_change_is_refused(s3, bucket, mount, ro):
+def test_ro_refuses_every_change(s3, bucket, mount):
     s3.put_object(Bucket=bucket, Key="f", Body=b"x", Metadata={
         "xattr": "%7B%22user.note%22%3A%22eA%3D%3D%22%7D"})
     s3.put_object(Bucket=bucket, Key="d/g", Body=b"x")
-    m = mount(bucket, ro=ro)
+    m = mount(bucket, ro=True)
     before = [(o["Key"], o["ETag"], o["LastModified"]) for o in
               s3.list_objects_v2(Bucket=bucket)["Contents"]]
     for name, change in changes(m.path):
         with pytest.raises(OSError) as e:
             change()
         assert e.value.errno == errno.EROFS, (name, e.value)
-    assert m.status()["read_only"] is ro
+    assert m.status()["read_only"] is True
     assert sorted(os.listdir(m.path)) == ["d", "f"]
     assert (m.path / "f").read_bytes() == b"x"
     assert os.getxattr(m.path / "f", "user.note") == b"x"

@@ -21,7 +21,8 @@ tools=${PAILFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/pailfs}
 packages_build=(gcc make pkg-config libc6-dev libfuse3-dev
 	libcurl4-openssl-dev libssl-dev libxml2-dev libsqlite3-dev
 	libjansson-dev)
-packages_demo=(fuse3 ca-certificates python3 python3-venv ffmpeg tree procps)
+packages_demo=(fuse3 ca-certificates python3 python3-venv ffmpeg tree procps
+	media-types)
 packages_check=(libcmocka-dev git rsync sqlite3 fio nginx attr tar e2fsprogs
 	util-linux universal-ctags pmccabe cppcheck mandoc shellcheck
 	codespell)

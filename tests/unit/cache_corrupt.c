@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cache/core.h"
-#include "cache/fetch.h"
+#include "cache/fetch_body.h"
 
 #define HELD FETCH_HELD_MAX
 
@@ -118,7 +118,7 @@ test_what_is_whole(void **state)
 	}
 }
 
-struct reader {
+struct reading {
 	pthread_t thread;
 	struct waiter waiter;
 	atomic_bool is_over;
@@ -128,7 +128,7 @@ struct reader {
 static void *
 reader_main(void *arg)
 {
-	struct reader *t = arg;
+	struct reading *t = arg;
 
 	t->result = count_wrong(0, 1000, &t->waiter);
 	atomic_store(&t->is_over, true);
@@ -136,7 +136,7 @@ reader_main(void *arg)
 }
 
 static void
-start_reader(struct reader *t)
+start_reader(struct reading *t)
 {
 	waiter_init(&t->waiter);
 	atomic_init(&t->is_over, false);
@@ -144,7 +144,7 @@ start_reader(struct reader *t)
 }
 
 static int
-join_reader(struct reader *t)
+join_reader(struct reading *t)
 {
 	assert_int_equal(pthread_join(t->thread, NULL), 0);
 	waiter_fini(&t->waiter);
@@ -156,7 +156,7 @@ join_reader(struct reader *t)
 static void
 test_a_small_one_is_held_back(void **state)
 {
-	struct reader t;
+	struct reading t;
 
 	(void)state;
 	fake_put(s3, "f", HELD - 5, 1);
@@ -189,7 +189,7 @@ test_a_small_one_is_held_back(void **state)
 static void
 test_a_larger_one_is_taken_back(void **state)
 {
-	struct reader t;
+	struct reading t;
 
 	(void)state;
 	fake_put(s3, "f", 3 * MIB, 1);
@@ -265,32 +265,24 @@ test_wrong_for_good(void **state)
 	}
 }
 
-static void
-set_size(uint64_t size)
-{
-	pthread_mutex_lock(&s3->mutex);
-	s3->objects[0]->size = size;
-	pthread_mutex_unlock(&s3->mutex);
-}
-
 /* The version that was asked for, of another size than it has: no reason to
  * give it up. */
 static void
 test_a_body_of_another_size(void **state)
 {
 	static const uint64_t lies[] = { 0, 99999, 100001 };
-	struct reader t;
+	struct reading t;
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		fake_put(s3, "f", 100000, 1);
 		atomic_fetch_add(&now_ms, TTL + 1);
 		open_file("f");
-		set_size(lies[i]);
+		fake_resize(s3, "f", lies[i]);
 		fake_hold_end(s3, true);
 		start_reader(&t);
 		fake_wait_end(s3);
-		set_size(100000);
+		fake_resize(s3, "f", 100000);
 		fake_hold_end(s3, false);
 		assert_int_equal(join_reader(&t), 0);
 		check_all(100000);
@@ -303,7 +295,7 @@ test_a_body_of_another_size(void **state)
 static void
 test_cancelled_at_the_end(void **state)
 {
-	struct reader t;
+	struct reading t;
 
 	(void)state;
 	fake_put(s3, "f", 100000, 1);

@@ -163,10 +163,10 @@ test_newer_schema(void **state)
 	assert_int_equal(db_open(path, &other, &cold), -EPROTO);
 	assert_null(other);
 	/* And it was left alone. */
-	tamper("PRAGMA user_version=1");
+	tamper("PRAGMA user_version=2");
 	open_db();
 	put_plain(11, 1, "b");
-	assert_int_equal(DB_SCHEMA, 1);
+	assert_int_equal(DB_SCHEMA, 2);
 }
 
 static void
@@ -208,7 +208,7 @@ test_foreign(void **state)
 	db = NULL;
 	/* Without our tables. */
 	assert_int_equal(unlink(path), 0);
-	tamper("CREATE TABLE t (x); PRAGMA user_version=1");
+	tamper("CREATE TABLE t (x); PRAGMA user_version=2");
 	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
 	/* And one of a version that never was. */
 	assert_int_equal(unlink(path), 0);

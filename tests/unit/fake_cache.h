@@ -11,6 +11,7 @@
  *	/wait      a name whose lookup waits so
  *	/many/     FAKE_MANY files "f0" ..., one byte each
  *
+ * These cannot be changed.  What else is made can be, in fake_change.h.
  * Calls are counted in memory that a parent can see, too.
  */
 #ifndef TESTS_UNIT_FAKE_CACHE_H
@@ -24,10 +25,14 @@
 #include <string.h>
 
 #include "cache/cache.h"
+#include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
 #define FAKE_BIG  (UINT64_C(8) << 20)
 #define FAKE_MANY 5000
+
+#define FAKE_NEW   64        /* files and directories that were made */
+#define FAKE_BYTES (1 << 17) /* of one of them */
 
 enum {
 	FAKE_SMALL = 2,
@@ -36,14 +41,46 @@ enum {
 	FAKE_LINK,
 	FAKE_HANG,
 	FAKE_DIR,
+	FAKE_FIRST_NEW = 100,
 	FAKE_FIRST = 1000
+};
+
+/* One that was made.  Its node is FAKE_FIRST_NEW and its place. */
+struct fake_new {
+	struct cache_attr attr; /* node 0: a free place */
+	uint64_t parent;        /* 0: it has no name any more */
+	char name[64];
+	char target[64];
+	char xattr_name[64]; /* "": none */
+	char xattr[64];
+	size_t xattr_len;
+	unsigned handles;
+	unsigned writes;  /* of this one */
+	unsigned flushed; /* at so many writes */
+	unsigned closed;  /* at so many writes */
+	unsigned char bytes[FAKE_BYTES];
 };
 
 struct cache {
 	_Atomic uint64_t lookups;
 	_Atomic uint64_t getattrs;
+	_Atomic uint64_t getxattrs;
+	_Atomic uint64_t flushes;
+	_Atomic uint64_t syncs;
+	_Atomic uint64_t drains;
 	_Atomic uint64_t waiting;
 	_Atomic uint64_t open; /* files and directories */
+	_Atomic int drain_result;
+	_Atomic bool drain_hangs;
+	_Atomic bool dir_sgid; /* of the root */
+	struct lock lock;      /* what follows */
+	struct fake_new made[FAKE_NEW];
+	struct cache_set set;  /* the last cache_setattr() */
+	int open_flags;        /* of the last open or create */
+	bool append;           /* of the last write */
+	unsigned rename_flags; /* of the last rename */
+	int allocate_mode;     /* of the last one */
+	uint64_t copied;       /* length asked for */
 };
 
 struct cache_file {
@@ -83,9 +120,29 @@ fake_wait(struct cache *c, struct waiter *w)
 	return r;
 }
 
-static struct cache_attr
-fake_attr(uint64_t node)
+static struct fake_new *
+fake_made(struct cache *c, uint64_t node)
 {
+	if (node < FAKE_FIRST_NEW || node >= FAKE_FIRST_NEW + FAKE_NEW)
+		return NULL;
+	return &c->made[node - FAKE_FIRST_NEW];
+}
+
+static struct fake_new *
+fake_find(struct cache *c, uint64_t parent, const char *name)
+{
+	for (size_t i = 0; i < FAKE_NEW; i++) {
+		if (c->made[i].parent == parent &&
+		    strcmp(c->made[i].name, name) == 0)
+			return &c->made[i];
+	}
+	return NULL;
+}
+
+static struct cache_attr
+fake_attr(struct cache *c, uint64_t node)
+{
+	struct fake_new *made = fake_made(c, node);
 	struct cache_attr a = { .node = node,
 		.ino = node,
 		.mode = S_IFREG | 0644,
@@ -95,8 +152,16 @@ fake_attr(uint64_t node)
 		.mtime_ns = INT64_C(1700000000500000000),
 		.valid_ms = 60000 };
 
-	if (node == CACHE_ROOT)
-		a.mode = S_IFDIR | 0755;
+	if (made != NULL) {
+		lock_take(&c->lock);
+		a = made->attr;
+		lock_drop(&c->lock);
+		return a;
+	}
+	if (node == CACHE_ROOT) {
+		a.mode = S_IFDIR | 0777 | (c->dir_sgid ? S_ISGID : 0);
+		a.gid = c->dir_sgid ? 4321 : 0;
+	}
 	for (size_t i = 0; i < FAKE_COUNT; i++) {
 		if (fake_tree[i].node == node) {
 			a.mode = fake_tree[i].mode;
@@ -110,19 +175,27 @@ int
 cache_lookup(struct cache *c, uint64_t parent, const char *name,
     struct waiter *w, struct cache_attr *ret)
 {
+	struct fake_new *made;
 	unsigned n;
 
 	c->lookups++;
+	lock_take(&c->lock);
+	made = fake_find(c, parent, name);
+	if (made != NULL)
+		*ret = made->attr;
+	lock_drop(&c->lock);
+	if (made != NULL)
+		return 0;
 	if (parent == CACHE_ROOT && strcmp(name, "wait") == 0)
 		return fake_wait(c, w);
 	if (parent == FAKE_DIR && sscanf(name, "f%u", &n) == 1 &&
 	    n < FAKE_MANY) {
-		*ret = fake_attr(FAKE_FIRST + n);
+		*ret = fake_attr(c, FAKE_FIRST + n);
 		return 0;
 	}
 	for (size_t i = 0; parent == CACHE_ROOT && i < FAKE_COUNT; i++) {
 		if (strcmp(fake_tree[i].name, name) == 0) {
-			*ret = fake_attr(fake_tree[i].node);
+			*ret = fake_attr(c, fake_tree[i].node);
 			return 0;
 		}
 	}
@@ -135,7 +208,7 @@ cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
 {
 	(void)file, (void)w;
 	c->getattrs++;
-	*ret = fake_attr(node);
+	*ret = fake_attr(c, node);
 	return 0;
 }
 
@@ -143,7 +216,11 @@ int
 cache_readlink(
     struct cache *c, uint64_t node, struct waiter *w, struct buf *ret)
 {
-	(void)c, (void)w;
+	struct fake_new *made = fake_made(c, node);
+
+	(void)w;
+	if (made != NULL && S_ISLNK(made->attr.mode))
+		return buf_add_str(ret, made->target);
 	return node == FAKE_LINK ? buf_add_str(ret, "small") : -EINVAL;
 }
 
@@ -151,7 +228,12 @@ int
 cache_getxattr(struct cache *c, uint64_t node, const char *name,
     struct waiter *w, struct buf *ret)
 {
-	(void)c, (void)w;
+	struct fake_new *made = fake_made(c, node);
+
+	(void)w;
+	c->getxattrs++;
+	if (made != NULL && strcmp(name, made->xattr_name) == 0)
+		return buf_add(ret, made->xattr, made->xattr_len);
 	if (node != FAKE_SMALL || strcmp(name, "user.a") != 0)
 		return -ENODATA;
 	return buf_add_str(ret, "value");
@@ -201,17 +283,19 @@ cache_closedir(struct cache_dir *d)
 int
 cache_readdir(struct cache_dir *d, uint64_t cookie, cache_dir_fn *fn, void *arg)
 {
-	uint64_t count = d->node == FAKE_DIR ? FAKE_MANY : FAKE_COUNT;
+	uint64_t count = d->node == FAKE_DIR     ? FAKE_MANY
+			 : d->node == CACHE_ROOT ? FAKE_COUNT
+						 : 0;
 
 	for (uint64_t i = cookie / 10; i < count; i++) {
 		struct cache_attr a;
 		char name[32];
 
 		if (d->node == FAKE_DIR) {
-			a = fake_attr(FAKE_FIRST + i);
+			a = fake_attr(d->cache, FAKE_FIRST + i);
 			(void)snprintf(name, sizeof(name), "f%u", (unsigned)i);
 		} else {
-			a = fake_attr(fake_tree[i].node);
+			a = fake_attr(d->cache, fake_tree[i].node);
 			(void)snprintf(
 			    name, sizeof(name), "%s", fake_tree[i].name);
 		}
@@ -229,16 +313,27 @@ int
 cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
     struct cache_file **ret)
 {
+	struct fake_new *made = fake_made(c, node);
 	struct cache_file *f;
 
 	(void)w;
-	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
+	if (made == NULL &&
+	    ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
 		return -EROFS;
 	f = malloc(sizeof(*f));
 	if (f == NULL)
 		return -ENOMEM;
 	*f = (struct cache_file){ c, node };
 	c->open++;
+	lock_take(&c->lock);
+	c->open_flags = flags;
+	if (made != NULL)
+		made->handles++;
+	if (made != NULL && (flags & O_TRUNC)) {
+		memset(made->bytes, 0, FAKE_BYTES);
+		made->attr.size = 0;
+	}
+	lock_drop(&c->lock);
 	*ret = f;
 	return 0;
 }
@@ -246,8 +341,18 @@ cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
 void
 cache_file_close(struct cache_file *f)
 {
+	struct fake_new *made;
+
 	if (f == NULL)
 		return;
+	made = fake_made(f->cache, f->node);
+	if (made != NULL) {
+		lock_take(&f->cache->lock);
+		made->closed = made->writes;
+		if (--made->handles == 0 && made->parent == 0)
+			memset(made, 0, sizeof(*made));
+		lock_drop(&f->cache->lock);
+	}
 	f->cache->open--;
 	free(f);
 }
@@ -263,7 +368,8 @@ int
 cache_file_read(struct cache_file *f, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
 {
-	uint64_t size = fake_attr(f->node).size;
+	struct fake_new *made = fake_made(f->cache, f->node);
+	uint64_t size = fake_attr(f->cache, f->node).size;
 	unsigned char *data;
 
 	if (f->node == FAKE_HANG)
@@ -276,7 +382,8 @@ cache_file_read(struct cache_file *f, uint64_t off, size_t len,
 	else if (len > size - off)
 		len = (size_t)(size - off);
 	for (size_t i = 0; i < len; i++)
-		data[i] = f->node == FAKE_SMALL
+		data[i] = made != NULL ? made->bytes[off + i]
+			  : f->node == FAKE_SMALL
 			      ? (unsigned char)"hello"[off + i]
 			      : (unsigned char)((off + i) >> 12);
 	*ret = (struct cache_bytes){ data, len, data };
@@ -302,10 +409,30 @@ cache_odd_list(
 	return 0;
 }
 
+int
+cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
+{
+	int r = c->drain_result;
+
+	c->drains++;
+	c->waiting++;
+	while (c->drain_hangs && r == 0 && waiter_wait(w, 10) != -EINTR)
+		continue;
+	c->waiting--;
+	if (c->drain_hangs && r == 0)
+		r = -EINTR;
+	if (r == -EIO)
+		*ret_left = 3;
+	return r;
+}
+
 void
 cache_get_stats(struct cache *c, struct cache_stats *ret)
 {
-	*ret = (struct cache_stats){ .open_files = c->open };
+	*ret = (struct cache_stats){ .open_files = c->open,
+		.dirty_files = c->drain_hangs ? 2 : 0,
+		.dirty_bytes = c->drain_hangs ? 4096 : 0,
+		.dirty_attrs = c->drain_hangs ? 1 : 0 };
 }
 
 #endif

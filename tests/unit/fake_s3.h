@@ -1,264 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_s3.h - the S3 client of s3/s3.h, on a dictionary in memory.
+ * fake_s3.h - the S3 client of s3/s3.h, on a bucket in memory.
  *
  *	struct s3 *s3 = fake_open(NULL);
  *	fake_put(s3, "a/b", 300000, 1);		bytes are fake_byte(1, offset)
+ *	fake_put_text(s3, "a/c", "text");	or these
  *	... a cache that borrows s3 ...
  *	fake_fail(s3, S3_GET_OBJECT, -EIO, 2);	so end the next two
+ *	fake_lose(s3, S3_PUT_OBJECT, 1);	done, but the answer is lost
+ *	fake_repeat(s3, S3_PUT_OBJECT, 1);	done twice, as after a loss
+ *	fake_ignore(s3, S3_COPY_OBJECT, FAKE_MATCH, true);
+ *	fake_flip(s3, 1);			the next GET has a wrong bit
  *	fake_hold(s3, S3_GET_OBJECT, true);	answers wait
  *	fake_wait_held(s3, 1); ... fake_hold(s3, S3_GET_OBJECT, false);
+ *	fake_hold_end(s3, true);		GETs wait behind their bytes
+ *	fake_wait_end(s3); ... fake_hold_end(s3, false);
  *	fake_count(s3, S3_GET_OBJECT)		calls so far
+ *	fake_has(s3, "a/b"), fake_size(), fake_etag(), fake_read(), ...
  *	fake_close(s3);
  *
  * Role:    included by one program, whose definitions take the place of the
  *          real ones: the linker does not look for them in the library.
  * Threads: one net thread answers in the order of the calls.  A mutex guards
- *          all; done() and sink() are called without it.
+ *          all; done(), source() and sink() are called without it.
  */
 #ifndef TESTS_UNIT_FAKE_S3_H
 #define TESTS_UNIT_FAKE_S3_H
 
-#include "tests/unit/fake_objects.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
 
-/* ---- the net thread ---- */
-
-static inline char *
-fake_copy(const char *s)
-{
-	char *copy = strdup(s);
-
-	assert(copy != NULL);
-	return copy;
-}
-
-/* Headers of ${key}; the errno of conditions. */
-static inline int
-fake_head(struct s3 *s3, struct s3_call *call, struct fake_object *ret)
-{
-	const struct fake_object *object;
-	bool found;
-	size_t at = fake_find(s3, call->key, &found);
-
-	if (!found)
-		return -ENOENT;
-	object = s3->objects[at];
-	if (call->if_match != NULL && strcmp(call->if_match, object->etag) != 0)
-		return -ESTALE;
-	if (call->if_none_match != NULL &&
-	    strcmp(call->if_none_match, object->etag) == 0)
-		return -EAGAIN;
-	*ret = *object;
-	call->object = (struct s3_object){ .size = object->size,
-		.etag = fake_copy(object->etag),
-		.modified_ns = object->modified_ns,
-		.meta_count = object->meta_count };
-	call->object.meta = calloc(4, sizeof(*call->object.meta));
-	assert(call->object.meta != NULL);
-	for (size_t i = 0; i < object->meta_count; i++) {
-		call->object.meta[i].name = fake_copy(object->meta[i].name);
-		call->object.meta[i].value = fake_copy(object->meta[i].value);
-	}
-	return 0;
-}
-
-/* Hand the body to the sink. */
-static inline int
-fake_body(struct s3_call *call, const struct fake_object *object,
-    uint64_t cut_after, int cut_err, bool flip)
-{
-	static uint8_t data[FAKE_BODY]; /* of the net thread */
-	uint64_t off = call->off, end = call->off + call->len;
-	int r = 0;
-
-	if (call->len == 0 || end > object->size)
-		end = object->size;
-	if (cut_err != 0 && end - off > cut_after)
-		end = off + cut_after;
-	else
-		cut_err = 0;
-	while (r == 0 && off < end) {
-		size_t len = end - off < sizeof(data) ? (size_t)(end - off)
-						      : sizeof(data);
-
-		for (size_t i = 0; i < len; i++)
-			data[i] = fake_byte(object->seed, off + i);
-		if (flip && off == call->off)
-			data[0] ^= 8;
-		r = call->sink(call->arg, off, data, len);
-		off += len;
-		call->received += len;
-	}
-	return r == 0 ? cut_err : r;
-}
-
-/* Add a line to the page; false: it is full. */
-static inline bool
-fake_line(struct s3_call *call, const struct fake_object *object,
-    size_t prefix_len, unsigned max)
-{
-	struct s3_page *page = &call->page;
-	struct s3_listed *listed;
-
-	if (page->count == max)
-		return false;
-	listed = &page->entries[page->count++];
-	listed->key = fake_copy(object->key);
-	listed->key_len = strlen(object->key);
-	listed->is_prefix = prefix_len > 0;
-	if (listed->is_prefix) {
-		listed->key[prefix_len] = '\0';
-		listed->key_len = prefix_len;
-		return true;
-	}
-	listed->size = object->size;
-	listed->modified_ns = object->modified_ns;
-	listed->etag = fake_copy(object->etag);
-	return true;
-}
-
-/* Tokens are the last key, or prefix, of the page before. */
-static inline int
-fake_list(struct s3 *s3, struct s3_call *call)
-{
-	const char *prefix = call->prefix != NULL ? call->prefix : "";
-	const char *after =
-	    call->token != NULL ? call->token : call->start_after;
-	unsigned max = call->max_keys != 0 ? call->max_keys : s3->page_size;
-	const char *last = NULL;
-
-	call->page.entries = calloc(max, sizeof(*call->page.entries));
-	assert(call->page.entries != NULL);
-	for (size_t i = 0; i < s3->count; i++) {
-		const struct fake_object *object = s3->objects[i];
-		const char *slash = NULL;
-		size_t len = 0;
-
-		if (strncmp(object->key, prefix, strlen(prefix)) != 0)
-			continue;
-		if (call->delimiter)
-			slash = strchr(object->key + strlen(prefix), '/');
-		if (slash != NULL)
-			len = (size_t)(slash + 1 - object->key);
-		if (after != NULL &&
-		    (len > 0 ? strncmp(object->key, after, len) <= 0
-			     : strcmp(object->key, after) <= 0))
-			continue;
-		if (len > 0 && last != NULL &&
-		    strncmp(object->key, last, len) == 0)
-			continue;
-		if (!fake_line(call, object, len, max)) {
-			call->page.next_token = fake_copy(last);
-			return 0;
-		}
-		last = call->page.entries[call->page.count - 1].key;
-	}
-	return 0;
-}
-
-/* Do what the call asks; the mutex is held, but not for the body. */
-static inline int
-fake_answer(struct s3 *s3, struct s3_call *call)
-{
-	struct fake_object object;
-	uint64_t cut_after = s3->cut_after;
-	int cut_err = s3->cut_err, r;
-	bool flip;
-
-	if (s3->fail_count[call->kind] > 0) {
-		s3->fail_count[call->kind]--;
-		return s3->fail_err[call->kind];
-	}
-	switch ((int)call->kind) {
-	case S3_LIST_OBJECTS:
-		return fake_list(s3, call);
-	case S3_HEAD_OBJECT:
-		return fake_head(s3, call, &object);
-	case S3_GET_OBJECT:
-		break;
-	default:
-		return -EOPNOTSUPP;
-	}
-	r = fake_head(s3, call, &object);
-	if (r < 0)
-		return r;
-	if (call->off > 0 && call->off >= object.size)
-		return -ERANGE;
-	s3->cut_err = 0;
-	flip = s3->flips > 0;
-	s3->flips -= flip;
-	pthread_mutex_unlock(&s3->mutex);
-	r = fake_body(call, &object, cut_after, cut_err, flip);
-	pthread_mutex_lock(&s3->mutex);
-	s3->is_at_end = true;
-	pthread_cond_broadcast(&s3->cond);
-	while (s3->holds_end)
-		pthread_cond_wait(&s3->cond, &s3->mutex);
-	s3->is_at_end = false;
-	return r == 0 && flip && call->len == 0 ? -EBADMSG : r;
-}
-
-/* The first call that may be answered now. */
-static inline struct fake_job *
-fake_next(struct s3 *s3)
-{
-	for (struct list *l = s3->jobs.next; l != &s3->jobs; l = l->next) {
-		struct fake_job *job = LIST_ENTRY(l, struct fake_job, link);
-
-		if (job->is_cancelled || !s3->held[job->call->kind])
-			return job;
-	}
-	return NULL;
-}
-
-static inline void
-fake_end(struct s3 *s3, struct fake_job *job)
-{
-	struct s3_call *call = job->call;
-	int r = -ECANCELED;
-
-	list_remove(&job->link);
-	if (!job->is_cancelled)
-		r = fake_answer(s3, call);
-	call->result = (struct s3_result){ .err = r == -EBADMSG ? -EIO : r,
-		.attempts = 1,
-		.is_corrupt = r == -EBADMSG,
-		.sent_ms = job->sent_ms };
-	s3->in_flight--;
-	call->request = NULL;
-	pthread_cond_broadcast(&s3->cond);
-	free(job);
-	/* The call may be gone, or on its way again, after either. */
-	if (call->done == NULL) {
-		call->is_over = true;
-		if (call->waiter != NULL)
-			waiter_wake(call->waiter);
-		return;
-	}
-	pthread_mutex_unlock(&s3->mutex);
-	call->done(call);
-	pthread_mutex_lock(&s3->mutex);
-}
-
-static inline void *
-fake_main(void *arg)
-{
-	struct s3 *s3 = arg;
-
-	pthread_mutex_lock(&s3->mutex);
-	for (;;) {
-		struct fake_job *job = fake_next(s3);
-
-		if (job != NULL)
-			fake_end(s3, job);
-		else if (s3->is_closing)
-			break;
-		else
-			pthread_cond_wait(&s3->cond, &s3->mutex);
-	}
-	pthread_mutex_unlock(&s3->mutex);
-	return NULL;
-}
+#include "tests/unit/fake_net.h"
 
 static inline struct s3 *
 fake_open(const struct clock *clock)
@@ -285,146 +59,338 @@ fake_close(struct s3 *s3)
 	pthread_cond_broadcast(&s3->cond);
 	pthread_mutex_unlock(&s3->mutex);
 	pthread_join(s3->thread, NULL);
-	for (size_t i = 0; i < s3->count; i++) {
-		free(s3->objects[i]->key);
-		free(s3->objects[i]);
-	}
-	free(s3->objects);
+	fake_bucket_fini(&s3->bucket);
 	pthread_cond_destroy(&s3->cond);
 	pthread_mutex_destroy(&s3->mutex);
 	free(s3);
 }
 
-/* ---- what s3/s3.h promises ---- */
-
-const char *
-s3_kind_name(enum s3_kind kind)
+/* Make or replace an object; it gets a new ETag. */
+static inline void
+fake_put(struct s3 *s3, const char *key, uint64_t size, unsigned seed)
 {
-	(void)kind;
-	return "Fake";
-}
+	struct fake_bytes bytes = { .seed = seed, .size = size };
+	struct fake_headers none = { 0 };
 
-void
-s3_call_init(struct s3_call *call, enum s3_kind kind)
-{
-	memset(call, 0, sizeof(*call));
-	call->kind = kind;
-}
-
-void
-s3_call_fini(struct s3_call *call)
-{
-	for (size_t i = 0; i < call->object.meta_count; i++) {
-		free(call->object.meta[i].name);
-		free(call->object.meta[i].value);
-	}
-	free(call->object.meta);
-	free(call->object.etag);
-	free(call->object.version_id);
-	free(call->object.storage_class);
-	free(call->object.content_type);
-	call->object = (struct s3_object){ 0 };
-	for (size_t i = 0; i < call->page.count; i++) {
-		free(call->page.entries[i].key);
-		free(call->page.entries[i].etag);
-		free(call->page.entries[i].storage_class);
-	}
-	free(call->page.entries);
-	free(call->page.next_token);
-	call->page = (struct s3_page){ 0 };
-}
-
-void
-s3_submit(struct s3 *s3, struct s3_call *call)
-{
-	struct fake_job *job = calloc(1, sizeof(*job));
-
-	assert(job != NULL);
-	s3_call_fini(call);
-	call->received = 0;
-	call->is_over = false;
-	job->call = call;
-	job->sent_ms = clock_mono_ms(s3->clock);
-	call->request = (struct request *)(void *)job;
 	pthread_mutex_lock(&s3->mutex);
-	s3->counts[call->kind]++;
-	if (call->kind == S3_GET_OBJECT) {
-		uint64_t n = s3->counts[S3_GET_OBJECT] - 1;
-
-		s3->ranges[n % FAKE_RANGES].off = call->off;
-		s3->ranges[n % FAKE_RANGES].len = call->len;
-	}
-	s3->in_flight++;
-	list_append(&s3->jobs, &job->link);
-	pthread_cond_broadcast(&s3->cond);
+	(void)fake_store(&s3->bucket, key, bytes, none, 0);
 	pthread_mutex_unlock(&s3->mutex);
 }
 
-void
-s3_cancel(struct s3 *s3, struct s3_call *call)
+/* Likewise, of these bytes. */
+static inline void
+fake_put_text(struct s3 *s3, const char *key, const char *text)
+{
+	struct fake_bytes bytes = { .data = (uint8_t *)fake_copy(text),
+		.size = strlen(text) };
+	struct fake_headers none = { 0 };
+
+	pthread_mutex_lock(&s3->mutex);
+	(void)fake_store(&s3->bucket, key, bytes, none, 0);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Add a metadata header ("mode", not "x-amz-meta-mode"). */
+static inline void
+fake_meta(struct s3 *s3, const char *key, const char *name, const char *value)
+{
+	struct fake_object *o;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	assert(o != NULL);
+	fake_headers_add(&o->headers, name, value);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+static inline void
+fake_remove(struct s3 *s3, const char *key)
 {
 	pthread_mutex_lock(&s3->mutex);
-	for (struct list *l = s3->jobs.next; l != &s3->jobs; l = l->next) {
-		struct fake_job *job = LIST_ENTRY(l, struct fake_job, link);
-
-		if (job->call == call)
-			job->is_cancelled = true;
-	}
-	pthread_cond_broadcast(&s3->cond);
+	fake_delete(&s3->bucket, key);
 	pthread_mutex_unlock(&s3->mutex);
 }
 
 static inline bool
-fake_set_waiter(struct s3 *s3, struct s3_call *call, struct waiter *w)
+fake_has(struct s3 *s3, const char *key)
 {
-	bool is_over;
+	bool found;
 
 	pthread_mutex_lock(&s3->mutex);
-	call->waiter = w;
-	is_over = call->is_over;
+	(void)fake_find(&s3->bucket, key, &found);
 	pthread_mutex_unlock(&s3->mutex);
-	return is_over;
+	return found;
 }
 
-int
-s3_wait(struct s3 *s3, struct s3_call *call, struct waiter *w)
+/* Have an object that is there, of fake_put(), be of another size; nothing else
+ * tells. */
+static inline void
+fake_resize(struct s3 *s3, const char *key, uint64_t size)
 {
-	struct waiter own;
-	int r = 0;
+	struct fake_object *o;
 
-	if (w == NULL) {
-		waiter_init(&own);
-		r = s3_wait(s3, call, &own);
-		waiter_fini(&own);
-		return r;
-	}
-	waiter_reset(w);
-	while (!fake_set_waiter(s3, call, w) && r == 0)
-		r = waiter_wait(w, WAIT_FOREVER);
-	return fake_set_waiter(s3, call, NULL) ? 0 : r;
-}
-
-int
-s3_run(struct s3 *s3, struct s3_call *call, struct waiter *w)
-{
-	call->done = NULL;
-	s3_submit(s3, call);
-	if (s3_wait(s3, call, w) < 0) {
-		s3_cancel(s3, call);
-		(void)s3_wait(s3, call, NULL);
-		if (call->result.err == -ECANCELED)
-			call->result.err = -EINTR;
-	}
-	return call->result.err;
-}
-
-void
-s3_get_stats(struct s3 *s3, struct s3_stats *ret)
-{
-	*ret = (struct s3_stats){ 0 };
 	pthread_mutex_lock(&s3->mutex);
-	memcpy(ret->requests, s3->counts, sizeof(ret->requests));
-	ret->in_flight = s3->in_flight;
+	o = fake_object(&s3->bucket, key);
+	assert(o != NULL && o->bytes.data == NULL);
+	o->bytes.size = size;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Of an object that is there; UINT64_MAX: it is not. */
+static inline uint64_t
+fake_size(struct s3 *s3, const char *key)
+{
+	const struct fake_object *o;
+	uint64_t size;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	size = o == NULL ? UINT64_MAX : o->bytes.size;
+	pthread_mutex_unlock(&s3->mutex);
+	return size;
+}
+
+/* Copies of its ETag, content type, and a metadata header, owned by the
+ * caller; NULL: there is none. */
+static inline char *
+fake_etag(struct s3 *s3, const char *key)
+{
+	const struct fake_object *o;
+	char *copy;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	copy = o == NULL ? NULL : fake_copy(o->etag);
+	pthread_mutex_unlock(&s3->mutex);
+	return copy;
+}
+
+static inline char *
+fake_type_of(struct s3 *s3, const char *key)
+{
+	const struct fake_object *o;
+	char *copy = NULL;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	if (o != NULL && o->headers.content_type != NULL)
+		copy = fake_copy(o->headers.content_type);
+	pthread_mutex_unlock(&s3->mutex);
+	return copy;
+}
+
+static inline char *
+fake_meta_of(struct s3 *s3, const char *key, const char *name)
+{
+	const struct fake_object *o;
+	char *copy = NULL;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	for (size_t i = 0; o != NULL && i < o->headers.meta_count; i++)
+		if (copy == NULL && strcmp(o->headers.meta[i].name, name) == 0)
+			copy = fake_copy(o->headers.meta[i].value);
+	pthread_mutex_unlock(&s3->mutex);
+	return copy;
+}
+
+/* Bytes of an object that is there and long enough. */
+static inline void
+fake_read(
+    struct s3 *s3, const char *key, uint64_t off, void *data, uint64_t len)
+{
+	const struct fake_object *o;
+
+	pthread_mutex_lock(&s3->mutex);
+	o = fake_object(&s3->bucket, key);
+	assert(o != NULL);
+	fake_bytes_read(&o->bytes, off, data, len);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* How many objects there are with ${prefix} ("": all). */
+static inline size_t
+fake_objects(struct s3 *s3, const char *prefix)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&s3->mutex);
+	for (size_t i = 0; i < s3->bucket.count; i++)
+		if (strncmp(s3->bucket.objects[i]->key, prefix,
+			strlen(prefix)) == 0)
+			count++;
+	pthread_mutex_unlock(&s3->mutex);
+	return count;
+}
+
+/* How many multipart uploads are open. */
+static inline size_t
+fake_uploads(struct s3 *s3)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&s3->mutex);
+	for (const struct fake_upload *u = s3->bucket.uploads; u != NULL;
+	     u = u->next)
+		count++;
+	pthread_mutex_unlock(&s3->mutex);
+	return count;
+}
+
+/* Calls of ${kind} ignore these conditions (enum fake_condition), or not. */
+static inline void
+fake_ignore(struct s3 *s3, enum s3_kind kind, unsigned conditions, bool ignore)
+{
+	pthread_mutex_lock(&s3->mutex);
+	if (ignore)
+		s3->bucket.ignored[kind] |= conditions;
+	else
+		s3->bucket.ignored[kind] &= ~conditions;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Have ${fn} called before each answer, on the net thread; NULL: none. */
+static inline void
+fake_before(struct s3 *s3, fake_before_fn *fn)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->before = fn;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* The next ${count} calls of ${kind} have their effect, but end with -EIO and
+ * result.unsure: the answer was lost. */
+static inline void
+fake_lose(struct s3 *s3, enum s3_kind kind, unsigned count)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->lose_count[kind] = count;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* The next ${count} calls of ${kind} are done twice, and the second answer is
+ * given, with result.attempts 2: the client tried again after a loss. */
+static inline void
+fake_repeat(struct s3 *s3, enum s3_kind kind, unsigned count)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->repeat_count[kind] = count;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* The next ${count} calls of ${kind} end with ${err}. */
+static inline void
+fake_fail(struct s3 *s3, enum s3_kind kind, int err, unsigned count)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->fail_err[kind] = err;
+	s3->fail_count[kind] = count;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* The next GET gives ${bytes} bytes and ends with ${err}. */
+static inline void
+fake_cut(struct s3 *s3, uint64_t bytes, int err)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->cut_after = bytes;
+	s3->cut_err = err;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* The next ${count} GETs have a wrong bit at ${call->off}; as to one of a whole
+ * object, its checksum tells. */
+static inline void
+fake_flip(struct s3 *s3, unsigned count)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->flips = count;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Hold GETs back when all bytes were handed over, or let them go. */
+static inline void
+fake_hold_end(struct s3 *s3, bool hold)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->holds_end = hold;
+	pthread_cond_broadcast(&s3->cond);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Wait until one is held so. */
+static inline void
+fake_wait_end(struct s3 *s3)
+{
+	pthread_mutex_lock(&s3->mutex);
+	while (!s3->is_at_end)
+		pthread_cond_wait(&s3->cond, &s3->mutex);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* Hold the answers to ${kind} back, or let them go. */
+static inline void
+fake_hold(struct s3 *s3, enum s3_kind kind, bool hold)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->held[kind] = hold;
+	pthread_cond_broadcast(&s3->cond);
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+static inline uint64_t
+fake_count(struct s3 *s3, enum s3_kind kind)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&s3->mutex);
+	n = s3->counts[kind];
+	pthread_mutex_unlock(&s3->mutex);
+	return n;
+}
+
+/* Forget the counts. */
+static inline void
+fake_count_reset(struct s3 *s3)
+{
+	pthread_mutex_lock(&s3->mutex);
+	memset(s3->counts, 0, sizeof(s3->counts));
+	s3->bytes_up = 0;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+/* All calls so far. */
+static inline uint64_t
+fake_count_all(struct s3 *s3)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&s3->mutex);
+	for (int i = 0; i < S3_KIND_COUNT; i++)
+		n += s3->counts[i];
+	pthread_mutex_unlock(&s3->mutex);
+	return n;
+}
+
+/* Bytes of PUTs and parts so far. */
+static inline uint64_t
+fake_bytes_up(struct s3 *s3)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&s3->mutex);
+	n = s3->bytes_up;
+	pthread_mutex_unlock(&s3->mutex);
+	return n;
+}
+
+/* Wait until ${count} calls are in flight; only while they are held. */
+static inline void
+fake_wait_held(struct s3 *s3, uint64_t count)
+{
+	pthread_mutex_lock(&s3->mutex);
+	while (s3->in_flight < count)
+		pthread_cond_wait(&s3->cond, &s3->mutex);
 	pthread_mutex_unlock(&s3->mutex);
 }
 

@@ -47,6 +47,13 @@ give_odd(void *arg, uint64_t from)
 	return json_pack("[{s:s, s:s}]", "key", "a//b", "reason", "why");
 }
 
+static json_t *
+give_drain(void *arg, bool start)
+{
+	(void)arg;
+	return json_pack("{s:b}", "draining", start ? 1 : 0);
+}
+
 /* "big": more than a socket takes; "wait": until interrupted; others fail. */
 static int
 run_keys(void *arg, bool is_list, struct cache_key_call *call, struct waiter *w)
@@ -77,6 +84,7 @@ set_up(void **state)
 	struct control_hooks hooks = { .arg = f,
 		.status = give_status,
 		.odd = give_odd,
+		.drain = give_drain,
 		.keys = run_keys };
 	struct control_log log = { .level = LOG_LEVEL_ERROR };
 	sigset_t set;
@@ -150,6 +158,10 @@ test_commands(void **state)
 	assert_int_equal(f->calls, 1);
 	assert_string_equal(ask(fd, "{ \"cmd\": \"odd\" }\n"),
 	    "[{\"key\":\"a//b\",\"reason\":\"why\"}]");
+	assert_string_equal(ask(fd, "{\"cmd\":\"drain\",\"start\":true}\n"),
+	    "{\"draining\":true}");
+	assert_string_equal(
+	    ask(fd, "{\"cmd\":\"drain\"}\n"), "{\"draining\":false}");
 	(void)close(fd);
 }
 
@@ -351,6 +363,8 @@ test_wait(void **state)
 	assert_string_equal(
 	    ask(fd, "{\"cmd\":\"wait\"}\n"), "{\"waiting\":true}");
 	control_stop(f->control);
+	control_tell(f->control, json_pack("{s:i}", "left", 2));
+	assert_string_equal(read_line(fd), "{\"left\":2}");
 	control_free(f->control, 3);
 	f->control = NULL;
 	assert_string_equal(read_line(fd), "{\"status\":3}");

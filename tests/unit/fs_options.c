@@ -96,6 +96,9 @@ static const struct known known[] = {
 	{ "ttl", "10000", { "0", "0.5", "2592000" }, { "0", "500", "2592000000" }, { "2592001", "-1", "1s", "." }, "0 to 2592000 seconds" },
 	{ "negative_ttl", "10000", { "7", "1.25" }, { "7000", "1250" }, { "x", "99999999999999999999" }, "0 to 2592000 seconds" },
 	{ "attrs", "0", { "list", "posix" }, { "1", "0" }, { "none", "li" }, "posix, list" },
+	{ "sync", "0", { "close" }, { "0" }, { "fsync", "local" }, "this version has sync=close only" },
+	{ "write_delay", "100", { "0", "60000" }, { "0", "60000" }, { "60001", "1.5", "1s" }, "0 to 60000 milliseconds" },
+	{ "part_size", "0", { "0", "5M", "5G" }, { "0", "5242880", "5368709120" }, { "1", "4M", "6G", "5X" }, "0, or 5M to 5G" },
 	{ "timeout", "120", { "1", "86400" }, { "1", "86400" }, { "0", "86401", "1.5" }, "1 to 86400 seconds" },
 	{ "connections", "64", { "1", "256" }, { "1", "256" }, { "0", "257", "0x10" }, "1 to 256" },
 	{ "threads", "4096", { "8", "65536" }, { "8", "65536" }, { "7", "65537" }, "8 to 65536" },
@@ -284,6 +287,9 @@ test_aliases(void **state)
 	assert_int_equal(o.log_level, 0);
 	options_fini(&o);
 	refused(parse_list("parallel_count=0"), "connections", "0", "256");
+	assert_int_equal(parse_list("multipart_size=16"), 0);
+	assert_int_equal(o.part_size, 16 * MIB);
+	options_fini(&o);
 	/* Each names an option that is there. */
 	for (const struct option_alias *a = option_aliases; a->alias != NULL;
 	     a++)
@@ -295,9 +301,10 @@ static void
 test_mount(void **state)
 {
 	(void)state;
-	assert_int_equal(HELPER("bucket:/p", "/mnt", "-sfnv", "-o",
-			     "rw,_netdev,nofail,x-systemd.automount,nosuid,"
-			     "nodev,user,defaults,comment=x,noatime"),
+	assert_int_equal(
+	    HELPER("bucket:/p", "/mnt", "-sfnv", "-o",
+		"rw,sync,_netdev,nofail,x-systemd.automount,nosuid,"
+		"nodev,user,defaults,comment=x,noatime"),
 	    0);
 	assert_string_equal(o.bucket, "bucket");
 	assert_string_equal(o.prefix, "p/");

@@ -1,157 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fs_session.c - the operations, through the kernel: a mount of a fake cache.
- *
- * The daemon is a child of this program; this program looks at the mount.
+ * fs_session.c - operations that read, through the kernel: a mount of a fake
+ * cache.
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/fake_mount.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "fs/mountinfo.h"
-#include "fs/options.h"
-#include "fs/session.h"
-#include "tests/unit/fake_cache.h"
 
 #define READERS 100
-#define WAIT_S  20
-
-struct fixture {
-	char folder[64];
-	pid_t pid;
-	struct cache *cache; /* shared with the daemon */
-};
-
-static void
-on_ending(void *arg)
-{
-	(void)arg;
-}
-
-/* The daemon; ends with 0 if all was well. */
-static _Noreturn void
-serve(struct fixture *f, int ready_fd)
-{
-	char *argv[] = { "pailfs", "bucket", f->folder, "-o",
-		"bucket_size=1G,threads=512" };
-	struct options options;
-	struct session *s = NULL;
-	char message[512];
-	sigset_t set;
-	int r;
-
-	(void)sigfillset(&set);
-	(void)sigdelset(&set, SIGUSR1);
-	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	r = options_parse(5, argv, &options, message, sizeof(message));
-	if (r == 0)
-		r = session_new(
-		    &options, f->cache, &s, message, sizeof(message));
-	if (r < 0) {
-		(void)fprintf(stderr, "# %s\n", message);
-		_exit(2);
-	}
-	if (write(ready_fd, "", 1) != 1)
-		_exit(3);
-	r = session_loop(s, on_ending, NULL);
-	session_free(s);
-	options_fini(&options);
-	/* All that was open is closed, whatever the kernel said. */
-	_exit(r < 0 ? 4 : f->cache->open != 0 ? 5 : 0);
-}
 
 static int
-set_up(void **state)
+set_up_read_only(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	int fds[2];
-	char byte;
-
-	assert_non_null(f);
-	*state = f;
-	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return 0; /* the tests skip */
-	f->cache = mmap(NULL, sizeof(*f->cache), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(f->cache != MAP_FAILED);
-	(void)snprintf(f->folder, sizeof(f->folder), "/tmp/pailfs unit.XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	assert_int_equal(pipe(fds), 0);
-	f->pid = fork();
-	if (f->pid == 0) {
-		(void)close(fds[0]);
-		serve(f, fds[1]);
-	}
-	(void)close(fds[1]);
-	assert_int_equal(read(fds[0], &byte, 1), 1);
-	(void)close(fds[0]);
-	return 0;
-}
-
-/* Let the daemon end; -1: it did not, in time, or not well. */
-static int
-end_daemon(struct fixture *f)
-{
-	const struct timespec pause = { 0, 10000000 };
-	int status = -1;
-	pid_t pid = f->pid;
-
-	f->pid = 0;
-	(void)kill(pid, SIGTERM);
-	for (int i = 0; i < WAIT_S * 100; i++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		(void)nanosleep(&pause, NULL);
-	}
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, &status, 0);
-	return -1;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *f = *state;
-	int r = 0;
-
-	if (f->pid != 0)
-		r = end_daemon(f);
-	if (f->cache != NULL) {
-		(void)mountinfo_unmount(f->folder, true); /* if it failed */
-		r |= rmdir(f->folder);
-		(void)munmap(f->cache, sizeof(*f->cache));
-	}
-	free(f);
-	return r;
-}
-
-static struct fixture *
-need_fuse(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->cache == NULL)
-		skip();
-	return f;
-}
-
-static const char *
-path_of(const struct fixture *f, const char *name)
-{
-	static _Thread_local char path[128];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", f->folder, name);
-	return path;
+	return set_up_mount(state, true);
 }
 
 static void
@@ -219,7 +83,7 @@ test_bytes(void **state)
 }
 
 static void
-test_changes_are_refused(void **state)
+test_read_only(void **state)
 {
 	struct fixture *f = need_fuse(state);
 
@@ -351,24 +215,40 @@ test_a_type_not_known_yet(void **state)
 }
 
 static void
-on_alarm(int signal_number)
+on_signal(int signal_number)
 {
 	(void)signal_number;
 }
 
-/* A signal ends what waits for S3. */
+/* A timer does not end what waits for S3; who wants the program to end does. */
 static void
 test_interrupt(void **state)
 {
+	const struct timespec pause = { 0, 300000000 };
 	struct fixture *f = need_fuse(state);
-	struct sigaction action = { .sa_handler = on_alarm };
+	struct sigaction action = { .sa_handler = on_signal };
 	uint64_t waiting = f->cache->waiting;
+	struct timespec begin, end;
 	struct stat st;
+	pid_t pid;
 
 	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
-	(void)alarm(1);
+	assert_int_equal(sigaction(SIGINT, &action, NULL), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &begin);
+	pid = fork();
+	if (pid == 0) {
+		(void)nanosleep(&pause, NULL);
+		(void)kill(getppid(), SIGALRM);
+		(void)nanosleep(&pause, NULL);
+		_exit(kill(getppid(), SIGINT));
+	}
 	assert_int_equal(stat(path_of(f, "wait"), &st), -1);
 	assert_int_equal(errno, EINTR);
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true((end.tv_sec - begin.tv_sec) * 1000 +
+			(end.tv_nsec - begin.tv_nsec) / 1000000 >=
+		    600);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(f->cache->waiting, waiting);
 }
 
@@ -441,7 +321,8 @@ main(void)
 		TEST(test_attributes),
 		TEST(test_links_and_xattrs),
 		TEST(test_bytes),
-		TEST(test_changes_are_refused),
+		cmocka_unit_test_setup_teardown(
+		    test_read_only, set_up_read_only, tear_down),
 		TEST(test_a_large_directory),
 		TEST(test_stat_after_the_listing),
 		TEST(test_seek_in_a_directory),

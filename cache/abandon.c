@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * abandon.c - a version that has no name any more is not sent.
+ */
+#include "cache/abandon.h"
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/parts.h"
+#include "cache/writeback.h"
+#include "s3/base/wait.h"
+
+/* On the pool: what is left of the upload of a file without a name. */
+static void
+run_abandon(struct task *task)
+{
+	struct entry *e = LIST_ENTRY(task, struct entry, flush_task);
+
+	parts_abort(e);
+	lock_take(&e->lock);
+	e->is_flushing = false;
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+void
+abandon_version(struct cache *c, uint64_t node)
+{
+	struct entry *e = entry_find(c, node);
+
+	if (e == NULL)
+		return;
+	lock_take(&e->lock);
+	e->is_unlinked = true;
+	if (e->upload != NULL && !e->is_flushing) {
+		e->is_flushing = true;
+		entry_hold(e);
+		e->flush_task.run = run_abandon;
+		writeback_post(c->writeback, &e->flush_task);
+	}
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
+	entry_put(e);
+}

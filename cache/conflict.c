@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conflict.c - the loser of a conflict is kept beside the winner.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cache/abandon.h"
+#include "cache/change.h"
+#include "cache/conflict.h"
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/fill.h"
+#include "cache/make.h"
+#include "cache/pool.h"
+#include "cache/view.h"
+#include "cache/write.h"
+#include "cache/writeback.h"
+#include "cache/xattr.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+#define HOST_MAX    64
+#define MISSING_MAX 1024 /* bytes; all metadata has 2048 */
+#define NAMES_MAX   100  /* tried, where one of that second is taken */
+
+/* The length of what of ${name} fits ${max} bytes, without half a character
+ * of UTF-8. */
+static size_t
+stem_len(const char *name, size_t max)
+{
+	size_t len = strlen(name);
+
+	if (len <= max)
+		return len;
+	len = max;
+	while (len > 0 && ((unsigned char)name[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
+int
+conflict_name(const char *name, const char *what, const char *host,
+    int64_t wall_ns, struct buf *ret)
+{
+	time_t seconds = (time_t)(wall_ns / 1000000000);
+	char tail[CACHE_NAME_MAX], when[20];
+	struct tm tm;
+	int n;
+
+	if (gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm) == 0)
+		return -EINVAL;
+	n = snprintf(
+	    tail, sizeof(tail), ".%s-%.*s-%s", what, HOST_MAX, host, when);
+	if (n < 0 || (size_t)n >= sizeof(tail))
+		return -ENAMETOOLONG;
+	n = (int)stem_len(name, CACHE_NAME_MAX - (size_t)n);
+	return buf_printf(ret, "%.*s%s", n, name, tail);
+}
+
+/* A new file for the loser beside ${row}, whatever name is free. */
+static int
+make_beside(
+    struct cache *c, const struct row *row, const char *what, struct row *ret)
+{
+	struct cache_attr attr;
+	struct cache_new like = { 0 };
+	int64_t now = clock_wall_ns(c->clock);
+	char host[HOST_MAX + 1];
+	int r = -EEXIST;
+
+	if (gethostname(host, sizeof(host)) < 0)
+		(void)strcpy(host, "unknown");
+	host[HOST_MAX] = '\0';
+	view_attr(c, row, &attr);
+	like.mode = attr.mode;
+	like.uid = attr.uid;
+	like.gid = attr.gid;
+	for (int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
+		struct buf name = BUF_INIT(CACHE_NAME_MAX);
+
+		row_fini(ret);
+		r = conflict_name(row->name, what, host,
+		    now + i * INT64_C(1000000000), &name);
+		if (r == 0)
+			r = make_file(
+			    c, row->parent, buf_str(&name), &like, NULL, ret);
+		buf_fini(&name);
+	}
+	return r;
+}
+
+/* One run of local bytes. */
+static int
+copy_run_of(struct entry *from, struct entry *to, uint64_t off, uint64_t end)
+{
+	struct cache *c = from->cache;
+	int r = 0;
+
+	while (r == 0 && off < end) {
+		size_t n = end - off < CACHE_READ_MAX ? (size_t)(end - off)
+						      : CACHE_READ_MAX;
+		void *buffer = pool_take(c->pool);
+
+		if (buffer == NULL)
+			return -ENOMEM;
+		r = chunk_read(&from->chunk, off, buffer, n);
+		if (r == 0)
+			r = write_bytes(to, off, buffer, n, false, NULL);
+		pool_put(c->pool, buffer);
+		off += n;
+	}
+	return r;
+}
+
+/* All that is local of the file, which is frozen. */
+static int
+copy_local(struct entry *from, struct entry *to)
+{
+	struct reader keep = { .end = UINT64_MAX };
+	uint64_t off = 0, end, run_off = 0, size;
+	bool more = true;
+	int r = 0;
+
+	lock_take(&from->lock);
+	list_append(&from->readers, &keep.link);
+	size = from->size;
+	lock_drop(&from->lock);
+	while (r == 0 && more) {
+		lock_take(&from->lock);
+		more = rangeset_next_run(
+		    &from->chunk.present, off, size, &run_off, &end);
+		lock_drop(&from->lock);
+		if (more)
+			r = copy_run_of(from, to, run_off, end);
+		off = more ? end : off;
+	}
+	lock_take(&from->lock);
+	list_remove(&keep.link);
+	lock_drop(&from->lock);
+	return r == 0 ? write_truncate(to, size, NULL) : r;
+}
+
+/* Whether all of the file is here, or can be had still. */
+static bool
+is_reachable(struct entry *e)
+{
+	uint64_t off, end;
+	bool missing;
+
+	lock_take(&e->lock);
+	missing = rangeset_next_gap(&e->chunk.present, 0, e->size, &off, &end);
+	lock_drop(&e->lock);
+	return !missing;
+}
+
+/* What of a partial file is missing: "OFF-END ..." in bytes, as much of it as
+ * the metadata takes. */
+static int
+tell_missing(struct entry *e, uint64_t id)
+{
+	struct buf text = BUF_INIT(MISSING_MAX);
+	struct xattr_set x = { .name = "user.pailfs.missing" };
+	uint64_t at = 0, off, end;
+	struct change ch;
+	int r = 0;
+
+	lock_take(&e->lock);
+	while (r == 0 &&
+	       rangeset_next_gap(&e->chunk.present, at, e->size, &off, &end)) {
+		r = buf_printf(&text, "%s%" PRIu64 "-%" PRIu64,
+		    at == 0 ? "" : " ", off, end);
+		at = end;
+	}
+	lock_drop(&e->lock);
+	if (r == -EOVERFLOW)
+		r = 0; /* the first ones tell enough */
+	if (r == 0)
+		r = change_begin(e->cache, id, &ch);
+	if (r == 0) {
+		x.value = buf_str(&text);
+		x.len = text.len;
+		r = change_end(&ch, xattr_change(&ch.row, &x));
+	}
+	buf_fini(&text);
+	return r;
+}
+
+/* The name is the winner's: its row goes on to a version not seen yet. */
+static int
+give_up_name(struct entry *e)
+{
+	struct change ch;
+	int r;
+
+	r = change_begin_node(e->cache, e->node, &ch);
+	if (r < 0)
+		return r;
+	/* What the flush ended with may not have been written down. */
+	if (ch.row.byte_state == BYTES_UPLOADING)
+		(void)change_bytes(&ch, BYTES_ON_PUT_412);
+	if (ch.row.attr_state == ATTRS_SENDING)
+		change_attrs(&ch, ATTRS_ON_SEND_412);
+	r = change_bytes(&ch, BYTES_ON_RESOLVE);
+	if (ch.row.attr_state != ATTRS_CLEAN)
+		change_attrs(&ch, ATTRS_ON_DROP);
+	if (ch.row.name_state == NAME_CREATING)
+		change_name(&ch, NAME_ON_CREATE_OK); /* another's, but there */
+	fill_clear(&ch.row);
+	free(ch.row.etag);
+	ch.row.etag = NULL;
+	ch.row.seen_ms = 0; /* believed no longer */
+	if (r == 0)
+		r = db_number(e->cache->db, &ch.row.node);
+	r = change_end(&ch, r);
+	return r;
+}
+
+/* What was made beside it is not whole: away with it. */
+static void
+unmake(struct cache *c, const struct row *beside)
+{
+	struct change ch;
+
+	if (change_begin(c, beside->id, &ch) == 0) {
+		change_name(&ch, NAME_ON_DISCARD);
+		(void)change_end_remove(&ch); /* the next start does */
+	}
+	abandon_version(c, beside->node);
+}
+
+/* Whoever has it open sees no more of it. */
+static void
+retire(struct entry *e)
+{
+	struct cache *c = e->cache;
+
+	lock_take(&e->lock);
+	(void)state_bytes_apply(&e->state, BYTES_ON_RESOLVE);
+	stats_sub(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
+	rangeset_clear(&e->chunk.dirty);
+	entry_set_modified_locked(e, false);
+	e->sent_generation = e->generation;
+	e->is_superseded = true;
+	e->lost = -ESTALE;
+	lock_drop(&e->lock);
+	stats_add(&c->stats, STAT_CONFLICTS, 1);
+}
+
+int
+conflict_keep(struct entry *e)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	AUTO(row_fini) struct row beside = { 0 };
+	struct cache *c = e->cache;
+	struct entry *loser;
+	int r;
+
+	r = db_row_by_node(c->db, e->node, &row);
+	if (r == 0)
+		r = make_beside(
+		    c, &row, is_reachable(e) ? "conflict" : "partial", &beside);
+	if (r == 0)
+		r = entry_get(c, beside.node, &loser);
+	if (r < 0)
+		return r;
+	r = copy_local(e, loser);
+	if (r == 0 && !is_reachable(e))
+		r = tell_missing(e, beside.id);
+	if (r == 0)
+		r = give_up_name(e);
+	if (r == 0)
+		retire(e);
+	lock_take(&loser->lock);
+	if (r == 0)
+		writeback_bytes_locked(loser);
+	lock_drop(&loser->lock);
+	if (r < 0)
+		unmake(c, &beside);
+	entry_put(loser);
+	if (r < 0)
+		return r;
+	log_warn("'%s' was changed by another meanwhile: what was written here "
+		 "is kept as '%s'",
+	    e->key, beside.name);
+	if (c->hooks.changed != NULL)
+		c->hooks.changed(c->hooks.arg, row.parent, row.name, e->node);
+	return 0;
+}

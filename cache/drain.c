@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drain.c - all that is owed to S3, sent and waited for (façade).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/state.h"
+#include "cache/upload.h"
+#include "cache/writeback.h"
+#include "s3/base/log.h"
+#include "s3/base/wait.h"
+
+/* ${e} did not get through. */
+static void
+say_left(struct entry *e)
+{
+	lock_take(&e->lock);
+	log_error("'%s' is not in S3", e->key);
+	lock_drop(&e->lock);
+}
+
+static int
+drain_bytes(struct cache *c, struct waiter *w, uint64_t *ret_left)
+{
+	struct entry **list = NULL;
+	size_t count = 0;
+	int r;
+
+	r = entries_modified(c, &list, &count);
+	for (size_t i = 0; i < count; i++) {
+		lock_take(&list[i]->lock);
+		writeback_bytes_locked(list[i]); /* all at once */
+		lock_drop(&list[i]->lock);
+	}
+	for (size_t i = 0; i < count; i++) {
+		int err = r < 0 ? r : upload_flush(list[i], w);
+
+		if (err == -EINTR)
+			r = err;
+		/* ESTALE: kept beside the winner, and sent. */
+		if (err < 0 && err != -EINTR && err != -ESTALE) {
+			++*ret_left;
+			say_left(list[i]);
+		}
+		entry_put(list[i]);
+	}
+	free(list);
+	return r;
+}
+
+/* A row whose attributes did not get through. */
+static bool
+say_row(void *arg, const struct row *row)
+{
+	(void)arg;
+	if (row->attr_state != ATTRS_CLEAN && row->byte_state == BYTES_CLEAN)
+		log_error(
+		    "mode, owner or times of '%s' are not in S3", row->name);
+	return true;
+}
+
+/* Attributes that no timer is set for any more are due all the same. */
+static bool
+queue_row(void *arg, const struct row *row)
+{
+	if (row->attr_state == ATTRS_METADIRTY)
+		writeback_attrs(arg, row->id);
+	return true;
+}
+
+int
+cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
+{
+	uint64_t files = 0, attrs = 0;
+	struct waiter own;
+	int r;
+
+	if (w == NULL)
+		waiter_init(&own);
+	r = drain_bytes(c, w == NULL ? &own : w, &files);
+	if (r == 0)
+		r = db_rows_pending(c->db, queue_row, c);
+	if (r == 0)
+		r = writeback_drain_attrs(
+		    c->writeback, w == NULL ? &own : w, &attrs);
+	if (w == NULL)
+		waiter_fini(&own);
+	if (attrs > 0)
+		(void)db_rows_pending(c->db, say_row, NULL); /* a log */
+	*ret_left = files + attrs;
+	return r == 0 && *ret_left > 0 ? -EIO : r;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entry_change.c - entries in memory that our own hand has changed: which they
+ * are, what they are called, where their bytes lie.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/entry_table.h"
+#include "s3/base/cleanup.h"
+
+static char *
+copy_or_null(const char *s)
+{
+	return s == NULL ? NULL : strdup(s);
+}
+
+void
+entries_overlay(struct cache *c, struct cache_attr *attr)
+{
+	struct entry *e;
+
+	if (atomic_load(&c->entries->modified) == 0)
+		return;
+	e = entry_find(c, attr->node);
+	if (e == NULL)
+		return;
+	lock_take(&e->lock);
+	if (e->is_modified) {
+		attr->size = e->size;
+		if (e->mtime_ns != 0) {
+			attr->mtime_ns = e->mtime_ns;
+			attr->ctime_ns = e->mtime_ns;
+		}
+	}
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+void
+entry_set_modified_locked(struct entry *e, bool modified)
+{
+	struct entries *t = e->cache->entries;
+
+	if (e->is_modified == modified)
+		return;
+	e->is_modified = modified;
+	if (modified)
+		atomic_fetch_add(&t->modified, 1);
+	else
+		atomic_fetch_sub(&t->modified, 1);
+}
+
+const char *
+entry_base_key(const struct entry *e)
+{
+	return e->base_key != NULL ? e->base_key : e->key;
+}
+
+const char *
+entry_base_etag(const struct entry *e)
+{
+	return e->base_key != NULL ? e->base_etag : e->etag;
+}
+
+int
+entry_set_base_locked(struct entry *e, const char *key, const char *etag)
+{
+	AUTO_FREE char *new_key = copy_or_null(key);
+	AUTO_FREE char *new_etag = copy_or_null(etag);
+
+	if ((key != NULL && new_key == NULL) ||
+	    (etag != NULL && new_etag == NULL))
+		return -ENOMEM;
+	if (e->base_key == NULL && key != NULL)
+		atomic_fetch_add(&e->cache->entries->clones, 1);
+	if (e->base_key != NULL && key == NULL)
+		atomic_fetch_sub(&e->cache->entries->clones, 1);
+	free(e->base_key);
+	free(e->base_etag);
+	e->base_key = TAKE(new_key);
+	e->base_etag = TAKE(new_etag);
+	return 0;
+}
+
+struct entry *
+entries_find_clone(struct cache *c, const char *key)
+{
+	struct entries *t = c->entries;
+	struct entry *found = NULL;
+
+	if (atomic_load(&t->clones) == 0)
+		return NULL;
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; found == NULL && l != &t->all;
+	     l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		lock_take(&e->lock);
+		if (e->base_key != NULL && strcmp(e->base_key, key) == 0) {
+			entry_hold(e);
+			found = e;
+		}
+		lock_drop(&e->lock);
+	}
+	lock_drop(&t->lock);
+	return found;
+}
+
+static bool
+is_owing(struct entry *e)
+{
+	bool owing;
+
+	lock_take(&e->lock);
+	owing = e->sent_generation < e->generation && !e->is_unlinked;
+	lock_drop(&e->lock);
+	return owing;
+}
+
+int
+entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
+{
+	struct entries *t = c->entries;
+	struct entry **all;
+	size_t count = 0;
+
+	lock_take(&t->lock);
+	all = calloc(t->by_node.count + 1, sizeof(*all));
+	for (struct list *l = t->all.next; all != NULL && l != &t->all;
+	     l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		if (!is_owing(e))
+			continue;
+		entry_hold(e);
+		all[count++] = e;
+	}
+	lock_drop(&t->lock);
+	if (all == NULL)
+		return -ENOMEM;
+	*ret = all;
+	*ret_count = count;
+	return 0;
+}
+
+void
+entries_count_changes(
+    struct cache *c, uint64_t *ret_dirty, uint64_t *ret_failed)
+{
+	struct entries *t = c->entries;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; l != &t->all; l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		if (!is_owing(e))
+			continue;
+		++*ret_dirty;
+		*ret_failed += e->error_count > 0 ? 1 : 0;
+	}
+	lock_drop(&t->lock);
+}
+
+/* ${key} with ${from} at its start replaced by ${to}; NULL: no memory. */
+static char *
+moved_key(const char *key, const char *from, const char *to)
+{
+	size_t rest = strlen(key) - strlen(from);
+	char *moved = malloc(strlen(to) + rest + 1);
+
+	if (moved != NULL) {
+		memcpy(moved, to, strlen(to));
+		memcpy(moved + strlen(to), key + strlen(from), rest + 1);
+	}
+	return moved;
+}
+
+/* Whether ${key} is ${from}, or below it where that is a directory. */
+static bool
+is_moved(const char *key, const char *from)
+{
+	size_t len = strlen(from);
+
+	if (strncmp(key, from, len) != 0)
+		return false;
+	return key[len] == '\0' || (len > 0 && from[len - 1] == '/');
+}
+
+/* A clone of what is moved. */
+static int
+rebase_locked(
+    struct entry *e, const char *from, const char *to, const char *etag)
+{
+	AUTO_FREE char *key = NULL;
+
+	if (e->base_key == NULL || !is_moved(e->base_key, from))
+		return 0;
+	key = moved_key(e->base_key, from, to);
+	if (key == NULL)
+		return -ENOMEM;
+	return entry_set_base_locked(
+	    e, key, etag != NULL ? etag : e->base_etag);
+}
+
+static int
+rekey_locked(
+    struct entry *e, const char *from, const char *to, const char *etag)
+{
+	AUTO_FREE char *key = NULL;
+	AUTO_FREE char *copy = copy_or_null(etag);
+	int r = rebase_locked(e, from, to, etag);
+
+	if (r < 0)
+		return r;
+	if (e->is_superseded || e->is_unlinked || !is_moved(e->key, from))
+		return 0;
+	key = moved_key(e->key, from, to);
+	if (key == NULL || (etag != NULL && copy == NULL))
+		return -ENOMEM;
+	free(e->key);
+	e->key = TAKE(key);
+	if (etag != NULL) {
+		free(e->etag);
+		e->etag = TAKE(copy);
+		free(e->version_id);
+		e->version_id = NULL;
+	}
+	return 0;
+}
+
+int
+entries_rekey(
+    struct cache *c, const char *from, const char *to, const char *etag)
+{
+	struct entries *t = c->entries;
+	int r = 0;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; r == 0 && l != &t->all;
+	     l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		lock_take(&e->lock);
+		r = rekey_locked(e, from, to, etag);
+		lock_drop(&e->lock);
+	}
+	lock_drop(&t->lock);
+	return r;
+}

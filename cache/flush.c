@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flush.c - one version on its way: COPY, PUT or multipart.
+ */
+#include "cache/flush.h"
+
+#include <errno.h>
+
+#include "cache/copy.h"
+#include "cache/core.h"
+#include "cache/headers.h"
+#include "cache/parts.h"
+#include "cache/plan.h"
+#include "cache/probe.h"
+#include "cache/send.h"
+#include "cache/trouble.h"
+#include "s3/base/cleanup.h"
+
+/* The condition of the request that replaces the object. */
+static int
+condition(struct flush *f, enum probe_kind match, enum probe_kind absent,
+    struct s3_call *call)
+{
+	int r = 0;
+
+	call->key = f->key;
+	if (f->etag != NULL) {
+		call->if_match = f->etag;
+		r = probe_check(f->cache, match, f->key, f->etag, NULL);
+	} else if (f->is_new) {
+		call->if_none_match = "*";
+		r = probe_check(f->cache, absent, f->key, NULL, NULL);
+	}
+	return r;
+}
+
+static int
+put(struct flush *f)
+{
+	struct headers h = { 0 };
+	struct s3_call call;
+	int r;
+
+	parts_abort(f->entry); /* it was larger once */
+	s3_call_init(&call, S3_PUT_OBJECT);
+	r = headers_make(f->cache, &f->row, true, &h);
+	if (r == 0)
+		r = condition(f, PROBE_PUT_MATCH, PROBE_PUT_ABSENT, &call);
+	if (r == 0) {
+		headers_apply(&h, &call);
+		r = send_body(f->entry, 0, f->size, &call);
+	}
+	settle_take(&f->out, f->cache, &call);
+	s3_call_fini(&call);
+	headers_fini(&h);
+	return r;
+}
+
+static bool
+same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+bool
+flush_same_attrs(const struct row *a, const struct row *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+	       a->atime_ns == b->atime_ns &&
+	       same_bytes(a->meta, a->meta_len, b->meta, b->meta_len);
+}
+
+static int
+complete(struct flush *f, struct parts_done *done)
+{
+	struct s3_call call;
+	int r;
+
+	free(f->row.token);
+	f->row.token = TAKE(done->token);
+	f->stale_attrs = !flush_same_attrs(&done->row, &f->row);
+	if (!f->has_times)
+		f->row.mtime_ns = done->row.mtime_ns;
+	else if (f->row.mtime_ns != done->row.mtime_ns)
+		f->stale_attrs = true;
+	s3_call_init(&call, S3_COMPLETE_MULTIPART_UPLOAD);
+	call.upload_id = done->upload_id;
+	call.parts = done->parts;
+	call.parts_count = done->count;
+	call.complete_size = f->size;
+	r = condition(f, PROBE_COMPLETE_MATCH, PROBE_COMPLETE_ABSENT, &call);
+	if (r == 0) {
+		(void)s3_run(f->cache->s3, &call, NULL); /* as below */
+		r = trouble_errno(&call);
+	}
+	settle_take(&f->out, f->cache, &call);
+	s3_call_fini(&call);
+	return r;
+}
+
+static int
+multipart(struct flush *f, const struct plan *plan)
+{
+	struct parts_done done = { 0 };
+	int r;
+
+	r = parts_flush(f->entry, &f->row, plan, &done);
+	if (r < 0) {
+		settle_none(&f->out);
+		return r;
+	}
+	r = complete(f, &done);
+	parts_done_fini(&done);
+	return r;
+}
+
+/* CopyObject: not a byte is moved. */
+static int
+copy_clone(struct flush *f)
+{
+	struct copy_result result = { 0 };
+	struct copy what = { .key = f->key,
+		.size = f->size,
+		.if_match = f->etag,
+		.if_absent = f->etag == NULL && f->is_new,
+		.replace_meta = true };
+	AUTO_FREE char *key = NULL;
+	AUTO_FREE char *etag = NULL;
+	struct headers h = { 0 };
+	int r;
+
+	parts_abort(f->entry); /* it was another file once */
+	lock_take(&f->entry->lock);
+	key = copy_text(f->entry->base_key);
+	etag = copy_text(f->entry->base_etag);
+	lock_drop(&f->entry->lock);
+	what.source_key = key;
+	what.source_etag = etag;
+	r = key == NULL ? -ENOMEM : headers_make(f->cache, &f->row, true, &h);
+	if (r == 0) {
+		what.content_type = h.content_type;
+		what.meta = h.meta;
+		what.meta_count = h.meta_count;
+		r = copy_run(f->cache, &what, NULL, &result);
+	}
+	set_text(&f->out.etag, TAKE(result.etag));
+	set_text(&f->out.version_id, TAKE(result.version_id));
+	f->out.attempts = result.attempts;
+	f->out.unsure = result.unsure;
+	f->out.sent_ms = result.sent_ms;
+	copy_result_fini(&result);
+	headers_fini(&h);
+	return r;
+}
+
+/* COPY, PUT or multipart, as planned. */
+int
+flush_send(struct flush *f)
+{
+	struct plan plan = { 0 };
+	int r;
+
+	if (f->is_clone)
+		return copy_clone(f);
+	lock_take(&f->entry->lock);
+	r = plan_make(f->size, f->base_size, &f->entry->chunk.dirty,
+	    f->cache->config.part_size, &plan);
+	lock_drop(&f->entry->lock);
+	if (r == 0)
+		r = plan.parts == NULL ? put(f) : multipart(f, &plan);
+	plan_fini(&plan);
+	return r;
+}

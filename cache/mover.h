@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mover.h - many objects get other keys: listed, copied in parallel, deleted.
+ *
+ *	mover_init(&m, c, "a/b", "c/d");	of "a/b/x" it makes "c/d/x"
+ *	r = mover_list(&m, "a/b/", w);		flat: 1 request for 1000
+ *	r = mover_copy(&m, w);			MOVER_FLIGHT at once
+ *	...	mover_refresh() of what was changed meanwhile
+ *	r = mover_delete(&m) or mover_undo(&m)	1 request for 1000
+ *	mover_fini(&m);
+ *
+ * Copies are made on condition of the ETag listed, to keys where nothing is;
+ * deletes on condition of the ETag copied.  What vanished meanwhile is passed
+ * over: there is nothing to move.
+ *
+ * Threads: the caller's; done() runs on the net thread.  Locks: none is held.
+ */
+#ifndef CACHE_MOVER_H
+#define CACHE_MOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Opaque types. */
+struct cache;
+struct s3_object;
+struct waiter;
+
+#define MOVER_FLIGHT 64 /* copies at once */
+
+enum moved_state {
+	MOVED_LISTED, /* not copied yet */
+	MOVED_UNSURE, /* the copy was sent, and may have been made */
+	MOVED_COPIED,
+	MOVED_GONE /* not there any more: no copy either */
+};
+
+/* One object.  Strings are owned. */
+struct moved {
+	char *key;  /* as it was */
+	char *etag; /* of what was, or is to be, copied; NULL: none given */
+	uint64_t size;
+	enum moved_state state;
+	bool may_replace;    /* a marker: the target has one, too */
+	bool is_known;       /* the caller's: its row was of this version */
+	char *new_etag;      /* of the copy; NULL: none given */
+	int64_t modified_ns; /* likewise; 0: not told */
+};
+
+struct mover {
+	struct cache *cache;
+	const char *from;   /* borrowed: what keys begin with */
+	const char *to;     /* borrowed: and shall begin with */
+	struct moved *keys; /* owned; by key once listed */
+	size_t count;
+	size_t size;
+	uint64_t told; /* keys counted in the levels of stats.h */
+	uint64_t done;
+};
+
+void mover_init(
+    struct mover *m, struct cache *c, const char *from, const char *to);
+void mover_fini(struct mover *m);
+
+/* All objects with ${prefix}.  -ENAMETOOLONG: a new key would have more than
+ * 1024 bytes. */
+int mover_list(struct mover *m, const char *prefix, struct waiter *w);
+
+/* One more object; ${etag} may be NULL. */
+int mover_add(
+    struct mover *m, const char *key, const char *etag, uint64_t size);
+
+/* The one of ${key}, or NULL; valid until the next is added. */
+struct moved *mover_find(struct mover *m, const char *key);
+
+/**
+ * mover_copy(m, w):
+ * Copy all that are not copied yet.
+ * Returns: 0; -ESTALE the target has an object, or one changed again and
+ *     again; -EINTR; -errno.
+ */
+int mover_copy(struct mover *m, struct waiter *w);
+
+/* The object of ${key} may be another than was copied, or gone, or new: ask,
+ * and copy it again.  Its key is busy.  Returns: as mover_copy(). */
+int mover_refresh(struct mover *m, const char *key, struct waiter *w);
+
+/* Delete the originals of what was copied; goes on where some fail.  Returns:
+ * 0; -errno of the first: what is left shows under its old key. */
+int mover_delete(struct mover *m);
+
+/* Likewise the copies. */
+int mover_undo(struct mover *m);
+
+/* ---- private to mover*.c ---- */
+
+/* The key that ${key} gets; owned; NULL: no memory. */
+char *mover_new_key(const struct mover *m, const char *key);
+
+/* The copy of ${k} is made; its ETag is taken out of ${object}, or copied. */
+void mover_copied(
+    struct mover *m, struct moved *k, const struct s3_object *object);
+
+/* Look at the original of ${k}, and copy it, or drop its copy. */
+int mover_again(struct mover *m, struct moved *k, struct waiter *w);
+
+#endif

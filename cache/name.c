@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * name.c - what all changes of names are made of.
+ */
+#include "cache/name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/change.h"
+#include "cache/core.h"
+#include "cache/listing.h"
+#include "cache/path.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+
+int
+name_dir(struct cache *c, uint64_t node, struct row *ret)
+{
+	int r;
+
+	if (c->config.read_only)
+		return -EROFS;
+	r = view_dir(c, node, ret);
+	if (r == 0 && !view_is_visible(ret)) {
+		row_fini(ret);
+		r = -ENOENT;
+	}
+	return r == -ESTALE ? -ENOENT : r;
+}
+
+int
+name_key(struct cache *c, const struct row *dir, const char *name, bool is_dir,
+    char **ret)
+{
+	struct buf prefix = BUF_INIT(S3_KEY_MAX);
+	int r;
+
+	r = path_check_name(name, dir->id == CACHE_ROOT);
+	if (r == -EPERM)
+		r = -EINVAL;
+	if (r == 0)
+		r = view_prefix(c, dir->id, &prefix);
+	if (r == 0)
+		r = path_join(buf_str(&prefix), name, is_dir, ret);
+	buf_fini(&prefix);
+	return r == -ESTALE ? -ENOENT : r;
+}
+
+int
+name_key_of(struct cache *c, const struct row *row, char **ret)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r = view_key(c, row, &key);
+
+	if (r == 0)
+		r = buf_take(&key, ret);
+	buf_fini(&key);
+	return r;
+}
+
+void
+name_touch(struct cache *c, uint64_t id)
+{
+	struct change ch;
+
+	if (change_begin(c, id, &ch) < 0)
+		return; /* gone, or the times stay: no harm */
+	ch.row.mtime_ns = clock_wall_ns(c->clock);
+	ch.row.ctime_ns = ch.row.mtime_ns;
+	(void)change_end(&ch, 0); /* likewise */
+}
+
+/* ---- entries of a directory ---- */
+
+struct count {
+	uint64_t but;
+	int count;
+};
+
+static bool
+count_one(void *arg, const struct row *row)
+{
+	struct count *count = arg;
+
+	if (row->id != count->but && view_is_visible(row))
+		count->count = 1;
+	return count->count == 0;
+}
+
+int
+name_count(struct cache *c, uint64_t id, uint64_t but)
+{
+	struct count count = { .but = but };
+	int r;
+
+	r = db_rows_after(c->db, id, 0, UINT32_MAX, count_one, &count);
+	return r < 0 ? r : count.count;
+}
+
+int
+name_check_empty(struct cache *c, const struct row *row, struct waiter *w)
+{
+	int r = listing_want(c, row, w);
+
+	if (r == 0)
+		r = name_count(c, row->id, 0);
+	return r > 0 ? -ENOTEMPTY : r;
+}
+
+/* ---- rows ---- */
+
+/* Whether ${now} is what ${row} was when its ${key} was made. */
+static int
+compare(struct cache *c, const struct row *row, const char *key,
+    const struct row *now)
+{
+	AUTO_FREE char *is = NULL;
+	int r;
+
+	if (!view_is_visible(now) || now->node != row->node ||
+	    now->kind != row->kind || now->parent != row->parent)
+		return -ESTALE;
+	r = name_key_of(c, now, &is);
+	if (r < 0)
+		return r;
+	return strcmp(is, key) == 0 ? 0 : -ESTALE;
+}
+
+int
+name_reread(
+    struct cache *c, const struct row *row, const char *key, struct row *ret)
+{
+	int r = db_row_by_id(c->db, row->id, ret);
+
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	r = compare(c, row, key, ret);
+	if (r < 0)
+		row_fini(ret);
+	return r;
+}
+
+int
+name_begin(
+    struct cache *c, const struct row *row, const char *key, struct change *ret)
+{
+	int r = change_begin(c, row->id, ret);
+
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	r = compare(c, row, key, &ret->row);
+	return r < 0 ? change_end(ret, r) : 0;
+}
+
+int
+name_event(struct cache *c, uint64_t id, enum state_name_event e)
+{
+	struct change ch;
+	int r = change_begin(c, id, &ch);
+
+	if (r < 0)
+		return r;
+	change_name(&ch, e);
+	return change_end(&ch, 0);
+}
+
+int
+name_doubt(struct cache *c, uint64_t id)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int64_t before_ms = cache_now_ms(c) - 1;
+	int r = db_begin(c->db);
+
+	if (r < 0)
+		return r;
+	r = db_row_by_id(c->db, id, &row);
+	if (r == 0) {
+		row.seen_ms = 0;
+		if (row.changed_ms > before_ms)
+			row.changed_ms = before_ms;
+		r = db_row_put(c->db, &row);
+	}
+	if (r == 0)
+		return db_commit(c->db);
+	db_rollback(c->db);
+	return r == -ENOENT ? 0 : r;
+}
+
+static bool
+same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+/* Whether both rows have the attributes that headers say. */
+static bool
+same_attrs(const struct row *a, const struct row *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+	       a->rdev == b->rdev && a->atime_ns == b->atime_ns &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+	       same_bytes(a->meta, a->meta_len, b->meta, b->meta_len);
+}
+
+void
+name_folded(struct change *ch, const struct row *sent)
+{
+	enum state_attrs s = (enum state_attrs)ch->row.attr_state;
+
+	/* What is unsure is settled by who sent it: the token says. */
+	if (s != ATTRS_CLEAN && s != ATTRS_METADIRTY)
+		return;
+	change_attrs(ch, ATTRS_ON_FOLD);
+	change_attrs(ch, same_attrs(&ch->row, sent) ? ATTRS_ON_SEND_OK
+						    : ATTRS_ON_SEND_STALE);
+}

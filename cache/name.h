@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * name.h - what all changes of names are made of: keys, one request that is
+ * settled, and one step of a row.
+ *
+ * A request that is lost (no answer came, or an earlier try got none) is
+ * settled here by a HEAD: what these return is what happened, as far as that
+ * could be found out.
+ *
+ * Order: a key is marked busy (keylock.h); then, in the transaction that says
+ * in the row what is about to be sent, the row is compared with what the key
+ * was made of.  So whoever moves rows (rename_dir.c) sees either the state, and
+ * waits for the key, or has moved the row before, and this one is told -ESTALE.
+ */
+#ifndef CACHE_NAME_H
+#define CACHE_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/db.h"
+#include "cache/state.h"
+
+/* Opaque types. */
+struct cache;
+struct change;
+struct copy;
+struct copy_result;
+struct waiter;
+
+/* The directory ${node}, which is to be changed: -EROFS; -ENOENT it is gone;
+ * -ENOTDIR. */
+int name_dir(struct cache *c, uint64_t node, struct row *ret);
+
+/**
+ * name_key(c, dir, name, is_dir, ret):
+ * The key of a new ${name} in ${dir}.  Memory: ${*ret} is owned.
+ * Returns: 0; -ENAMETOOLONG the name or the key; -EINVAL it has no key.
+ */
+int name_key(struct cache *c, const struct row *dir, const char *name,
+    bool is_dir, char **ret);
+
+/* The key of ${row} as it is now; likewise. */
+int name_key_of(struct cache *c, const struct row *row, char **ret);
+
+/* An entry came or went: times of directory ${id}, locally. */
+void name_touch(struct cache *c, uint64_t id);
+
+/* How many entries directory ${id} shows besides ${but} (an id; 0: none); at
+ * most one is counted. */
+int name_count(struct cache *c, uint64_t id, uint64_t but);
+
+/* List directory ${row} if that is due: -ENOTEMPTY if it has entries. */
+int name_check_empty(struct cache *c, const struct row *row, struct waiter *w);
+
+/**
+ * name_reread(c, row, key, ret):
+ * ${row} again, once its ${key} is busy: the row as it is.
+ * Returns: 0; -ESTALE it is gone, hidden, another version or elsewhere.
+ */
+int name_reread(
+    struct cache *c, const struct row *row, const char *key, struct row *ret);
+
+/**
+ * name_begin(c, row, key, ret):
+ * change_begin() of ${row}, compared as in name_reread(): -ESTALE.
+ */
+int name_begin(struct cache *c, const struct row *row, const char *key,
+    struct change *ret);
+
+/* A change of one row that is one event of its name. */
+int name_event(struct cache *c, uint64_t id, enum state_name_event e);
+
+/* S3 had it otherwise than row ${id} says: it is believed no longer, and what
+ * is asked for from now on, in this very millisecond too, counts. */
+int name_doubt(struct cache *c, uint64_t id);
+
+/* The attributes of ${sent} went along with a request that S3 acknowledged:
+ * FOLD and its end, for the row as it is now. */
+void name_folded(struct change *ch, const struct row *sent);
+
+/* ---- one request, settled ---- */
+
+/* What S3 has under the key of an entry. */
+struct name_base {
+	bool is_there;   /* anything */
+	bool is_version; /* it is of this entry, not of who had its name */
+	bool is_unsure;  /* it may be newer than the row says */
+	char *etag;      /* owned; NULL: none, or the server gives none */
+};
+
+void name_base_fini(struct name_base *base);
+
+/**
+ * name_base(c, row, key, ret):
+ * What S3 has of ${row}: as the row says, or, if a request of ours was never
+ * settled, as a HEAD says.  Memory: ${ret} is owned: name_base_fini().
+ * Returns: 0; -ESTALE it is somebody else's; -errno.
+ */
+int name_base(struct cache *c, const struct row *row, const char *key,
+    struct name_base *ret);
+
+/* What a PUT made; strings are owned: name_made_fini(). */
+struct name_made {
+	char *etag;
+	char *version_id;
+	int64_t sent_ms; /* cache clock */
+};
+
+void name_made_fini(struct name_made *made);
+
+/**
+ * name_put(c, row, key, body, w, ret):
+ * PUT what must not be there yet: headers of ${row} with its token, ${body}
+ * (NULL: none).
+ * Returns: 0; -EEXIST something is there; -errno.
+ */
+int name_put(struct cache *c, const struct row *row, const char *key,
+    const char *body, struct waiter *w, struct name_made *ret);
+
+/**
+ * name_delete(c, key, etag, w):
+ * DELETE, on condition of ${etag} (NULL: none).
+ * Returns: 0 it is gone; -ESTALE there is another; -errno.
+ */
+int name_delete(
+    struct cache *c, const char *key, const char *etag, struct waiter *w);
+
+/* DELETE the marker ${key} of a directory, if it is one: -ENOTEMPTY if it
+ * holds data (pailctl odd has it). */
+int name_delete_marker(struct cache *c, const char *key, struct waiter *w);
+
+/* copy_run(), with a HEAD before where parts need headers to go along; what
+ * fails is said in the log, if it is worth it. */
+int name_copy(struct cache *c, const struct copy *what, struct waiter *w,
+    struct copy_result *ret);
+
+#endif

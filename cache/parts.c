@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parts.c - one multipart upload of one file.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/headers.h"
+#include "cache/parts.h"
+#include "cache/plan.h"
+#include "cache/send.h"
+#include "cache/settle.h"
+#include "cache/trouble.h"
+#include "cache/writeback.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/wait.h"
+
+/* Threads that send parts of one file: with 8 MiB each they fill a link of
+ * 5 Gb/s at 25 ms. */
+#define SENDERS_MAX 8
+
+enum part_state {
+	PART_UNSENT,
+	PART_SENDING,
+	PART_SENT
+};
+
+struct part {
+	struct plan_part plan;
+	enum part_state state;
+	bool is_wanted; /* a flush has it in its plan, or it is complete */
+	char *etag;     /* owned; PART_SENT */
+	uint32_t crc;
+	bool has_crc;
+};
+
+/* All [e], but for what one sender works with. */
+struct upload {
+	char *key; /* owned: it was begun for this one */
+	char *id;  /* owned; NULL: not begun yet */
+	bool is_beginning;
+	struct row row;     /* owned: as it was begun */
+	struct part *parts; /* owned */
+	size_t count;
+	uint64_t number;  /* of the entry's uploads: this one's */
+	unsigned senders; /* tasks posted or running */
+	unsigned running; /* of them, at work: they are waited for */
+	int err;          /* it cannot be completed */
+};
+
+/* A thread's share in sending. */
+struct sender {
+	struct task task;
+	struct entry *entry; /* a reference */
+	uint64_t number;     /* of the upload it was posted for */
+};
+
+static void
+upload_free(struct upload *u)
+{
+	if (u == NULL)
+		return;
+	for (size_t i = 0; i < u->count; i++)
+		free(u->parts[i].etag);
+	free(u->parts);
+	free(u->key);
+	free(u->id);
+	row_fini(&u->row);
+	free(u);
+}
+
+void
+parts_done_fini(struct parts_done *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		free(d->parts[i].etag);
+	free(d->parts);
+	free(d->upload_id);
+	free(d->token);
+	row_fini(&d->row);
+	*d = (struct parts_done){ 0 };
+}
+
+/* The entry has none, and gets one; NULL: no memory. */
+static struct upload *
+upload_new_locked(struct entry *e)
+{
+	struct upload *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	u->key = strdup(e->key);
+	if (u->key == NULL) {
+		free(u);
+		return NULL;
+	}
+	u->number = ++e->upload_count;
+	return u;
+}
+
+/* Wait until something of the entry's state changes. */
+static void
+wait_locked(struct entry *e)
+{
+	struct waiter w;
+
+	waiter_init(&w);
+	(void)waiter_wait_in(&w, &e->waiters, &e->lock); /* looks again */
+	waiter_fini(&w);
+}
+
+/* ---- begin ---- */
+
+/* CreateMultipartUpload with the attributes of ${row}. */
+static int
+create(struct entry *e, const char *key, const struct row *row, char **ret_id)
+{
+	struct headers h = { 0 };
+	struct s3_call call;
+	int r;
+
+	s3_call_init(&call, S3_CREATE_MULTIPART_UPLOAD);
+	r = headers_make(e->cache, row, true, &h);
+	if (r == 0) {
+		headers_apply(&h, &call);
+		call.key = key;
+		(void)s3_run(
+		    e->cache->s3, &call, NULL); /* the result is there */
+		r = trouble_errno(&call);
+	}
+	if (r == 0)
+		*ret_id = TAKE(call.ret_upload_id);
+	if (r == 0 && *ret_id == NULL)
+		r = -EIO;
+	s3_call_fini(&call);
+	headers_fini(&h);
+	return r;
+}
+
+/* The row that a streamed upload is begun with: as it is now, a new token. */
+static int
+snapshot(struct entry *e, struct row *ret)
+{
+	char token[HEADERS_TOKEN_LEN + 1];
+	int r = db_row_by_node(e->cache->db, e->node, ret);
+
+	if (r < 0)
+		return r;
+	headers_token(token);
+	free(ret->token);
+	ret->token = strdup(token);
+	if (e->mtime_ns != 0)
+		ret->mtime_ns = e->mtime_ns;
+	return ret->token == NULL ? -ENOMEM : 0;
+}
+
+/*
+ * See that the upload is begun; one does it, others wait.  ${row}: NULL: as
+ * the row is now.  The entry's lock is held.
+ */
+static int
+begin_locked(struct entry *e, struct row *row)
+{
+	struct upload *u = e->upload;
+	AUTO_FREE char *key = NULL;
+	char *id = NULL;
+	int r;
+
+	while (u->is_beginning)
+		wait_locked(e);
+	if (u->id != NULL || u->err < 0)
+		return u->err;
+	key = strdup(u->key);
+	if (key == NULL)
+		return -ENOMEM;
+	u->is_beginning = true;
+	r = row != NULL ? 0 : snapshot(e, &u->row);
+	if (row != NULL) {
+		row_fini(&u->row);
+		u->row = *row;
+		*row = (struct row){ 0 };
+	}
+	lock_drop(&e->lock);
+	if (r == 0)
+		r = create(e, key, &u->row, &id);
+	lock_take(&e->lock);
+	u->is_beginning = false;
+	u->id = id;
+	u->err = r;
+	waiter_wake_all(&e->waiters);
+	return r;
+}
+
+/* ---- one part ---- */
+
+/* Whether the base is another object by now: then its size may not do for the
+ * range, and some servers look at that first. */
+static bool
+is_other(struct entry *e, const struct send_part *what)
+{
+	static const char *const none[2];
+	struct settle look = { 0 };
+	enum settle_answer answer =
+	    settle_look(e->cache, what->base_key, none, &look);
+	bool other =
+	    answer == SETTLE_ABSENT ||
+	    (answer == SETTLE_OTHER && what->base_etag != NULL &&
+		look.etag != NULL && strcmp(look.etag, what->base_etag) != 0);
+
+	settle_fini(&look);
+	return other;
+}
+
+static int
+send_copy(struct entry *e, const struct send_part *what, struct part *part)
+{
+	struct s3_call call;
+	int r;
+
+	s3_call_init(&call, S3_UPLOAD_PART_COPY);
+	call.key = what->key;
+	call.upload_id = what->upload_id;
+	call.part_number = what->number;
+	call.source_key = what->base_key;
+	call.source_if_match = what->base_etag;
+	call.off = part->plan.off;
+	call.len = part->plan.len;
+	(void)s3_run(e->cache->s3, &call, NULL); /* the result is there */
+	r = trouble_errno(&call);
+	if (r == -ENOENT || (r == -EINVAL && is_other(e, what)))
+		r = -ESTALE; /* the base is not there */
+	if (r == 0 && call.ret_parts_count == 1) {
+		part->etag = TAKE(call.ret_parts[0].etag);
+		part->crc = call.ret_parts[0].crc32c;
+		part->has_crc = call.ret_parts[0].has_crc32c;
+	}
+	if (r == 0 && part->etag == NULL)
+		r = call.object.etag == NULL ? -EIO : 0;
+	if (r == 0 && part->etag == NULL)
+		part->etag = TAKE(call.object.etag);
+	s3_call_fini(&call);
+	return r;
+}
+
+/* What a sender takes along without the lock. */
+static int
+send_part_init(struct entry *e, size_t i, struct send_part *ret)
+{
+	struct upload *u = e->upload;
+
+	*ret = (struct send_part){ .number = (unsigned)i + 1 };
+	ret->key = strdup(u->key);
+	ret->upload_id = strdup(u->id);
+	ret->base_key = strdup(entry_base_key(e));
+	if (entry_base_etag(e) != NULL)
+		ret->base_etag = strdup(entry_base_etag(e));
+	return ret->key == NULL || ret->upload_id == NULL ||
+		       ret->base_key == NULL
+		   ? -ENOMEM
+		   : 0;
+}
+
+/* Send part ${i}.  The entry's lock is held, and given up meanwhile. */
+static int
+send_locked(struct entry *e, size_t i)
+{
+	struct upload *u = e->upload;
+	struct part part = u->parts[i];
+	struct frozen frozen = { .off = part.plan.off,
+		.end = part.plan.off + part.plan.len };
+	struct send_part what;
+	int r;
+
+	r = send_part_init(e, i, &what);
+	u->parts[i].state = PART_SENDING;
+	list_append(&e->frozen, &frozen.link);
+	lock_drop(&e->lock);
+	part.etag = NULL;
+	if (r == 0 && part.plan.is_copy)
+		r = send_copy(e, &what, &part);
+	else if (r == 0)
+		r = send_part(e, &what, part.plan.off, part.plan.len,
+		    &part.etag, &part.crc);
+	part.has_crc = part.has_crc || !part.plan.is_copy;
+	send_part_fini(&what);
+	lock_take(&e->lock);
+	list_remove(&frozen.link);
+	part.state = r == 0 ? PART_SENT : PART_UNSENT;
+	part.is_wanted = u->parts[i].is_wanted;
+	u->parts[i] = part;
+	if (r < 0 && u->err == 0)
+		u->err = r;
+	waiter_wake_all(&e->waiters);
+	return r;
+}
+
+/* The next part to be sent, SIZE_MAX: none. */
+static size_t
+next_part(const struct upload *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		if (u->parts[i].is_wanted && u->parts[i].state == PART_UNSENT)
+			return i;
+	return SIZE_MAX;
+}
+
+/* Send parts until there is none left. */
+static void
+send_parts_locked(struct entry *e)
+{
+	size_t i;
+
+	while (e->upload->err == 0 && (i = next_part(e->upload)) != SIZE_MAX)
+		(void)send_locked(e, i); /* upload.err has it */
+}
+
+/* On the pool. */
+static void
+run_sender(struct task *task)
+{
+	struct sender *s = (struct sender *)(void *)task;
+	struct entry *e = s->entry;
+	struct upload *u;
+
+	lock_take(&e->lock);
+	u = e->upload;
+	/* It may have ended before there was a thread for this. */
+	if (u != NULL && u->number == s->number) {
+		/* Whoever takes it away waits for those that run. */
+		u->running++;
+		if (!e->is_unlinked && begin_locked(e, NULL) == 0)
+			send_parts_locked(e);
+		u->running--;
+		u->senders--;
+		waiter_wake_all(&e->waiters);
+	}
+	lock_drop(&e->lock);
+	entry_put(e);
+	free(s);
+}
+
+static void
+post_sender_locked(struct entry *e)
+{
+	struct sender *s;
+
+	if (e->upload->senders >= SENDERS_MAX)
+		return;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return; /* the flush sends it */
+	s->task.run = run_sender;
+	s->entry = e;
+	s->number = e->upload->number;
+	entry_hold(e);
+	e->upload->senders++;
+	writeback_post(e->cache->writeback, &s->task);
+}
+
+/* ---- while the file is written ---- */
+
+/* Have room for part number ${number} of the schedule, and all before. */
+static int
+grow_parts(struct entry *e, unsigned number)
+{
+	struct upload *u = e->upload;
+	struct part *parts;
+
+	if (u->count >= number)
+		return 0;
+	parts = realloc(u->parts, number * sizeof(*parts));
+	if (parts == NULL)
+		return -ENOMEM;
+	u->parts = parts;
+	for (size_t i = u->count; i < number; i++) {
+		parts[i] = (struct part){ 0 };
+		plan_schedule((unsigned)i + 1, e->cache->config.part_size,
+		    &parts[i].plan.off, &parts[i].plan.len);
+	}
+	u->count = number;
+	return 0;
+}
+
+/* Parts that hold bytes of [off, end) are to be sent again. */
+static void
+unsend(struct upload *u, uint64_t off, uint64_t end)
+{
+	for (size_t i = 0; i < u->count; i++) {
+		struct part *part = &u->parts[i];
+
+		if (part->plan.off >= end ||
+		    part->plan.off + part->plan.len <= off)
+			continue;
+		if (part->state == PART_SENT) {
+			free(part->etag);
+			part->etag = NULL;
+			part->state = PART_UNSENT;
+		}
+		/* A part that is gone over again: not before the flush. */
+		if (part->state == PART_UNSENT)
+			part->is_wanted = false;
+	}
+}
+
+void
+parts_changed_locked(struct entry *e, uint64_t off, uint64_t end)
+{
+	uint64_t part_size = e->cache->config.part_size, start, len;
+	unsigned number;
+
+	if (e->upload != NULL)
+		unsend(e->upload, off, end);
+	if (e->chunk.base_size > 0 || e->is_unlinked || end > e->size)
+		return;
+	number = plan_schedule_at(off > 0 ? off - 1 : 0, part_size);
+	if (number == 0 || plan_schedule_at(end - 1, part_size) == number)
+		return;
+	/* The write went on from the end of a part into the next one. */
+	plan_schedule(number, part_size, &start, &len);
+	if (!rangeset_has(&e->chunk.dirty, start, start + len))
+		return;
+	if (e->upload == NULL)
+		e->upload = upload_new_locked(e);
+	if (e->upload == NULL || grow_parts(e, number) < 0)
+		return; /* the flush sends it */
+	e->upload->parts[number - 1].is_wanted = true;
+	post_sender_locked(e);
+}
+
+/* ---- flush ---- */
+
+/* Wait until no thread works for the upload.  Those that wait for a thread
+ * are not waited for: all threads may be here. */
+static void
+settle_locked(struct entry *e)
+{
+	while (e->upload != NULL && e->upload->running > 0)
+		wait_locked(e);
+}
+
+void
+parts_forget(struct entry *e)
+{
+	lock_take(&e->lock);
+	settle_locked(e);
+	upload_free(TAKE(e->upload));
+	lock_drop(&e->lock);
+}
+
+void
+parts_abort(struct entry *e)
+{
+	struct s3_call call;
+	struct upload *u;
+
+	lock_take(&e->lock);
+	if (e->upload != NULL && e->upload->err == 0)
+		e->upload->err = -ECANCELED;
+	settle_locked(e);
+	u = TAKE(e->upload);
+	lock_drop(&e->lock);
+	if (u != NULL && u->id != NULL) {
+		s3_call_init(&call, S3_ABORT_MULTIPART_UPLOAD);
+		call.key = u->key;
+		call.upload_id = u->id;
+		/* A lifecycle rule takes what stays. */
+		(void)s3_run(e->cache->s3, &call, NULL);
+		s3_call_fini(&call);
+	}
+	upload_free(u);
+}
+
+/* Whether ${part} is what ${plan} has in its place, and sent. */
+static bool
+fits(const struct part *part, const struct plan_part *plan)
+{
+	return part->state == PART_SENT && part->plan.off == plan->off &&
+	       part->plan.len == plan->len &&
+	       part->plan.is_copy == plan->is_copy;
+}
+
+/* The parts of ${plan}, with what is sent already. */
+static int
+adopt_plan_locked(struct entry *e, const struct plan *plan)
+{
+	struct upload *u = e->upload;
+	struct part *parts = calloc(plan->count, sizeof(*parts));
+
+	if (parts == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->count; i++) {
+		if (i < plan->count && fits(&u->parts[i], &plan->parts[i]))
+			parts[i] = u->parts[i];
+		else
+			free(u->parts[i].etag);
+	}
+	for (size_t i = 0; i < plan->count; i++) {
+		parts[i].plan = plan->parts[i];
+		parts[i].is_wanted = true;
+	}
+	free(u->parts);
+	u->parts = parts;
+	u->count = plan->count;
+	return 0;
+}
+
+static int
+take_done(struct upload *u, struct parts_done *ret)
+{
+	ret->upload_id = strdup(u->id);
+	ret->token = strdup(u->row.token);
+	ret->parts = calloc(u->count, sizeof(*ret->parts));
+	if (ret->upload_id == NULL || ret->token == NULL || ret->parts == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->count; i++) {
+		ret->parts[i] = (struct s3_part){ .number = (unsigned)i + 1,
+			.size = u->parts[i].plan.len,
+			.etag = strdup(u->parts[i].etag),
+			.crc32c = u->parts[i].crc,
+			.has_crc32c = u->parts[i].has_crc };
+		ret->count = i + 1;
+		if (ret->parts[i].etag == NULL)
+			return -ENOMEM;
+	}
+	return row_copy(&ret->row, &u->row); /* it may be completed again */
+}
+
+/* Send all that is missing, with the help of others. */
+static int
+send_all_locked(struct entry *e, struct row *row)
+{
+	struct upload *u = e->upload;
+	size_t unsent = 0;
+	int r;
+
+	r = begin_locked(e, row);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < u->count; i++)
+		unsent += u->parts[i].state == PART_UNSENT ? 1 : 0;
+	for (size_t i = 1; i < unsent && i < SENDERS_MAX; i++)
+		post_sender_locked(e);
+	send_parts_locked(e);
+	settle_locked(e);
+	return u->err;
+}
+
+int
+parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
+    struct parts_done *ret)
+{
+	struct row copy = { 0 };
+	bool other;
+	int r;
+
+	lock_take(&e->lock);
+	settle_locked(e);
+	other = e->upload != NULL &&
+		(e->upload->err < 0 || strcmp(e->upload->key, e->key) != 0);
+	lock_drop(&e->lock);
+	if (other)
+		parts_abort(e);
+	r = row_copy(&copy, row);
+	lock_take(&e->lock);
+	settle_locked(e); /* one may have begun since */
+	if (r == 0 && e->upload == NULL)
+		e->upload = upload_new_locked(e);
+	if (e->upload == NULL)
+		r = -ENOMEM;
+	if (r == 0)
+		r = adopt_plan_locked(e, plan);
+	if (r == 0)
+		r = send_all_locked(e, &copy);
+	if (r == 0)
+		r = take_done(e->upload, ret);
+	lock_drop(&e->lock);
+	row_fini(&copy);
+	if (r < 0) {
+		parts_done_fini(ret);
+		parts_abort(e);
+	}
+	return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parts.h - one multipart upload of one file.
+ *
+ * Parts of a file that is written from its start go up while it still grows
+ * (parts_stream_locked()); a flush makes it whole (parts_flush()): plan what
+ * is missing, send or copy it with several threads, ready to be completed.
+ * A part's range is frozen while it is on its way; a part that was sent and is
+ * changed then is sent again.
+ *
+ * Threads: the pool of writeback.h.  Locks: the entry's, as said.
+ */
+#ifndef CACHE_PARTS_H
+#define CACHE_PARTS_H
+
+#include <stdint.h>
+
+#include "cache/db.h"
+
+/* Opaque types. */
+struct entry;
+struct plan;
+struct s3_part;
+
+/* What a flush needs to know of an upload whose parts are all there. */
+struct parts_done {
+	char *upload_id;       /* owned */
+	char *token;           /* owned: it will carry this one */
+	struct s3_part *parts; /* owned, with their ETags */
+	size_t count;
+	struct row row; /* owned: the attributes it was begun with */
+};
+
+void parts_done_fini(struct parts_done *d);
+
+/* Bytes of [off, end) were written: parts that hold them are not sent any
+ * more; if one is complete now, it may go.  Locks: the entry's is held. */
+void parts_changed_locked(struct entry *e, uint64_t off, uint64_t end);
+
+/**
+ * parts_flush(e, row, plan, ret):
+ * Have all parts of ${plan} in S3; the file is frozen.  ${row}: what a new
+ * upload is begun with (attributes, token).
+ * Returns: 0 and ${ret} (parts_done_fini()); -ESTALE the base that is copied
+ *     from is not there; -errno, and the upload was aborted.
+ */
+int parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
+    struct parts_done *ret);
+
+/* End and abort the upload of ${e}, if there is one.  Locks: none. */
+void parts_abort(struct entry *e);
+
+/* It was completed: forget it.  Locks: none. */
+void parts_forget(struct entry *e);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rename.c - rename: what both kinds have in common, and files.
+ *
+ * Role:    what files and directories have in common: both names are looked
+ *          up and checked; one transaction moves the row (RENAME and MOVE_OK
+ *          at once: until then the old name was true), removes what it
+ *          replaces (REPLACED), and leaves a stub under the old name, whose
+ *          DELETE follows at once (DELETE_SENT).
+ */
+#include "cache/rename.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/change.h"
+#include "cache/core.h"
+#include "cache/lookup.h"
+#include "cache/name.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+#define TRIES 2 /* look again, and try once more */
+
+/* ---- the rows ---- */
+
+/* Whether the new name is what it was when it was looked up. */
+static int
+compare_target(struct rename *m)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	AUTO_FREE char *key = NULL;
+	int r;
+
+	r = name_key(
+	    m->cache, &m->new_dir, m->new_name, m->from.kind == ROW_DIR, &key);
+	if (r < 0)
+		return r;
+	if (strcmp(key, m->new_key) != 0)
+		return -ESTALE;
+	r = db_row_by_name(m->cache->db, m->new_dir.id, m->new_name, &now);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r < 0 || !state_name_is_visible((enum state_name)now.name_state))
+		return m->has_to ? -ESTALE : 0;
+	return m->has_to && now.node == m->to.node ? 0 : -ESTALE;
+}
+
+int
+rename_begin(struct rename *m, struct change *ret)
+{
+	int r = name_begin(m->cache, &m->from, m->key, ret);
+
+	if (r < 0)
+		return r;
+	r = compare_target(m);
+	return r < 0 ? change_end(ret, r) : 0;
+}
+
+/* What had the new name: another entry has it now. */
+static int
+replace_target(struct rename *m)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	enum state_name s;
+	int r = db_row_by_id(m->cache->db, m->to.id, &now);
+
+	if (r < 0)
+		return r;
+	s = (enum state_name)now.name_state;
+	state_name_apply(&s, NAME_ON_REPLACED);
+	return db_row_delete(m->cache->db, m->to.id);
+}
+
+/* The old name, while its object is being deleted: the DELETE leaves next. */
+static int
+put_stub(struct rename *m, struct row *stub)
+{
+	enum state_name s = NAME_PRESENT;
+	int r = db_number(m->cache->db, &stub->id);
+
+	state_name_apply(&s, NAME_ON_UNLINK);
+	state_name_apply(&s, NAME_ON_DELETE_SEND);
+	stub->node = stub->id;
+	stub->parent = m->from.parent;
+	stub->name = m->from.name;
+	stub->kind = m->from.kind;
+	stub->name_state = (int)s;
+	stub->uid = UINT32_MAX;
+	stub->gid = UINT32_MAX;
+	stub->changed_ms = cache_now_ms(m->cache);
+	stub->seen_ms = stub->changed_ms;
+	return r == 0 ? db_row_put(m->cache->db, stub) : r;
+}
+
+int
+rename_move(struct rename *m, struct change *ch, struct row *stub)
+{
+	char *name = strdup(m->new_name);
+	int r = name == NULL ? -ENOMEM : 0;
+
+	if (r == 0 && m->has_to)
+		r = replace_target(m);
+	if (r == 0 && stub != NULL)
+		r = put_stub(m, stub);
+	if (r < 0) {
+		free(name);
+		return r;
+	}
+	free(ch->row.name);
+	ch->row.name = name;
+	ch->row.parent = m->new_dir.id;
+	return 0;
+}
+
+/* Whether another entry has the name of ${stub} by now. */
+static bool
+is_taken(struct cache *c, const struct row *stub)
+{
+	AUTO(row_fini) struct row now = { 0 };
+
+	return db_row_by_name(c->db, stub->parent, stub->name, &now) == 0 &&
+	       state_name_is_visible((enum state_name)now.name_state);
+}
+
+/* What was to be deleted is there still: its name is back, and is looked at
+ * before it is believed. */
+static int
+stub_back(struct cache *c, struct change *ch)
+{
+	bool taken = is_taken(c, &ch->row);
+
+	change_name(ch, NAME_ON_DELETE_412);
+	change_name(ch, taken ? NAME_ON_REPLACED : NAME_ON_DELETE_UNDO);
+	ch->row.seen_ms = 0;
+	return change_end(ch, 0);
+}
+
+void
+rename_end(struct rename *m, const struct row *stub, int r)
+{
+	struct cache *c = m->cache;
+	struct change ch;
+	int err;
+
+	if (r < 0)
+		log_warn("'%s' is '%s' now, but what S3 has under the old name "
+			 "could not be deleted (%s): it shows again, remove it",
+		    m->key, m->new_key, strerror(-r));
+	err = change_begin(c, stub->id, &ch);
+	if (err == 0 && r == 0) {
+		change_name(&ch, NAME_ON_DELETE_OK);
+		err = change_end_remove(&ch);
+	} else if (err == 0) {
+		err = stub_back(c, &ch);
+	}
+	if (err < 0 && err != -ENOENT)
+		log_warn("'%s' stays hidden until the next start: the cache's "
+			 "database fails",
+		    m->key);
+}
+
+/* Read both rows again: their keys are busy now. */
+int
+rename_reread(struct rename *m)
+{
+	struct row now = { 0 };
+	int r;
+
+	r = name_reread(m->cache, &m->from, m->key, &now);
+	if (r < 0)
+		return r;
+	row_fini(&m->from);
+	m->from = now;
+	if (!m->has_to)
+		return compare_target(m);
+	now = (struct row){ 0 };
+	r = name_reread(m->cache, &m->to, m->new_key, &now);
+	if (r < 0)
+		return r;
+	row_fini(&m->to);
+	m->to = now;
+	return 0;
+}
+
+/* ---- the façade ---- */
+
+static void
+rename_fini(struct rename *m)
+{
+	row_fini(&m->dir);
+	row_fini(&m->new_dir);
+	row_fini(&m->from);
+	row_fini(&m->to);
+	free(m->key);
+	free(m->new_key);
+}
+
+/* Whether directory ${id} is ${from}, or below it. */
+static int
+is_inside(struct cache *c, uint64_t id, uint64_t from)
+{
+	while (id != CACHE_ROOT) {
+		AUTO(row_fini) struct row row = { 0 };
+		int r;
+
+		if (id == from)
+			return 1;
+		r = db_row_by_id(c->db, id, &row);
+		if (r < 0)
+			return r == -ENOENT ? -ESTALE : r;
+		id = row.parent;
+	}
+	return from == CACHE_ROOT;
+}
+
+/* Whether a file or directory may replace what there is. */
+static int
+check_kinds(const struct rename *m, struct waiter *w)
+{
+	bool is_dir = m->from.kind == ROW_DIR;
+	bool to_dir = m->to.kind == ROW_DIR;
+
+	if (!is_dir)
+		return to_dir ? -EISDIR : 0;
+	return to_dir ? name_check_empty(m->cache, &m->to, w) : -ENOTDIR;
+}
+
+/* Whether the one may become the other.  1: it is the same. */
+static int
+check(struct rename *m, unsigned flags, struct waiter *w)
+{
+	int r = 0;
+
+	if (m->has_to && flags == RENAME_NOREPLACE)
+		return -EEXIST;
+	if (m->has_to && m->to.id == m->from.id)
+		return 1;
+	if (m->from.kind == ROW_DIR)
+		r = is_inside(m->cache, m->new_dir.id, m->from.id);
+	if (r != 0)
+		return r < 0 ? r : -EINVAL;
+	return m->has_to ? check_kinds(m, w) : 0;
+}
+
+/* Look both up. */
+static int
+find(struct rename *m, const char *name, struct waiter *w)
+{
+	struct cache *c = m->cache;
+	int r;
+
+	r = lookup_name(c, m->dir.node, name, w, &m->from);
+	if (r == 0)
+		r = name_key(c, &m->new_dir, m->new_name,
+		    m->from.kind == ROW_DIR, &m->new_key);
+	if (r == 0)
+		r = name_key_of(c, &m->from, &m->key);
+	if (r < 0)
+		return r;
+	r = lookup_name(c, m->new_dir.node, m->new_name, w, &m->to);
+	m->has_to = r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int
+rename_once(
+    struct rename *m, const char *name, unsigned flags, struct waiter *w)
+{
+	int r = find(m, name, w);
+
+	if (r == 0)
+		r = check(m, flags, w);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = m->from.kind == ROW_DIR ? rename_dir(m, w) : rename_file(m, w);
+	if (r < 0)
+		return r;
+	name_touch(m->cache, m->dir.id);
+	if (m->dir.id != m->new_dir.id)
+		name_touch(m->cache, m->new_dir.id);
+	return 0;
+}
+
+int
+cache_rename(struct cache *c, const struct cache_place *from,
+    const struct cache_place *to, unsigned flags, struct waiter *w)
+{
+	int r = -ESTALE;
+
+	if (flags != 0 && flags != RENAME_NOREPLACE)
+		return -EINVAL;
+	for (int i = 0; i < TRIES && r == -ESTALE; i++) {
+		struct rename m = { .cache = c, .new_name = to->name };
+
+		r = name_dir(c, from->parent, &m.dir);
+		if (r == 0)
+			r = name_dir(c, to->parent, &m.new_dir);
+		if (r == 0)
+			r = rename_once(&m, from->name, flags, w);
+		rename_fini(&m);
+	}
+	return r;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rename.h - private to rename*.c: one rename under way.
+ */
+#ifndef CACHE_RENAME_H
+#define CACHE_RENAME_H
+
+#include <stdbool.h>
+
+#include "cache/db.h"
+
+/* Opaque types. */
+struct cache;
+struct change;
+struct waiter;
+
+struct rename {
+	struct cache *cache;
+	struct row dir;       /* owned; the directory that is left */
+	struct row new_dir;   /* owned */
+	const char *new_name; /* borrowed */
+	struct row from;      /* owned; what moves */
+	struct row to;        /* owned; what it replaces, if has_to */
+	bool has_to;
+	char *key;     /* owned: of from */
+	char *new_key; /* owned */
+};
+
+/* Rename file m->from.  -ESTALE: S3 had something else there; it was noted, so
+ * that the next look finds it. */
+int rename_file(struct rename *m, struct waiter *w);
+
+/**
+ * rename_dir(m, w):
+ * Rename directory m->from.  What m->to was (an empty directory) is replaced.
+ * Until the row has moved, nothing is deleted: whatever fails before, an
+ * interrupt too, leaves all as it was, and the copies are removed again.
+ * STAT_MOVE_KEYS and STAT_MOVED_KEYS tell how far it is.
+ * Returns: 0; -ENAMETOOLONG a key would have more than 1024 bytes: found before
+ *     anything is copied; -ESTALE; -EBUSY what is below changes again and
+ *     again; -EACCES ...
+ */
+int rename_dir(struct rename *m, struct waiter *w);
+
+/* Read both rows again, now that their keys are busy: -ESTALE. */
+int rename_reread(struct rename *m);
+
+/**
+ * rename_begin(m, ret):
+ * change_begin() of the row that moves, if both keys are what they were and
+ * the new name is what it was: -ESTALE.
+ */
+int rename_begin(struct rename *m, struct change *ret);
+
+/**
+ * rename_move(m, ch, stub):
+ * Within that: what has the new name goes, the row takes it, and ${stub} (its
+ * attributes are set; NULL: none) keeps the old one until what S3 has there is
+ * deleted.  Sets stub->id.
+ */
+int rename_move(struct rename *m, struct change *ch, struct row *stub);
+
+/**
+ * rename_end(m, stub, r):
+ * The DELETEs are over, with ${r}: the stub goes.  What could not be deleted
+ * is said in the log, and its name is back.
+ */
+void rename_end(struct rename *m, const struct row *stub, int r);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rename_file.c - rename of a file.
+ *
+ * Role:    it is copied to its new key, on condition of what is there; then
+ *          rename.c's one transaction moves the row; then the old object is
+ *          deleted.  A file that S3 does not have is a row, and moves without
+ *          a request (REKEY).
+ *          METADIRTY attributes go along (FOLD), as does a Content-Type that
+ *          the new name tells and the old one did not.
+ * S3:      API_CopyObject with both conditions; API_DeleteObject, If-Match.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/abandon.h"
+#include "cache/change.h"
+#include "cache/clone.h"
+#include "cache/copy.h"
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/headers.h"
+#include "cache/keep.h"
+#include "cache/mime.h"
+#include "cache/name.h"
+#include "cache/rename.h"
+#include "s3/base/log.h"
+
+#define TRIES 2 /* of the DELETE */
+
+struct file_move {
+	struct rename *rename;
+	struct name_base base;    /* owned: what S3 has of it */
+	struct name_base to_base; /* owned: of what it replaces */
+	bool is_folded;           /* headers go along: */
+	struct row sent;          /* borrows; as they say */
+	char token[HEADERS_TOKEN_LEN + 1];
+	struct headers headers; /* owned */
+	struct copy_result made;
+};
+
+static void
+file_move_fini(struct file_move *f)
+{
+	name_base_fini(&f->base);
+	name_base_fini(&f->to_base);
+	headers_fini(&f->headers);
+	copy_result_fini(&f->made);
+}
+
+/* Whether the new name tells another type, and the old one's was given. */
+static bool
+is_retyped(const struct rename *m)
+{
+	const struct mime *mime = m->cache->mime;
+	const char *old = mime_of(mime, m->from.name);
+
+	return m->from.kind == ROW_FILE &&
+	       strcmp(mime_of(mime, m->new_name), old) != 0 &&
+	       (m->from.content_type == NULL ||
+		   strcmp(m->from.content_type, old) == 0);
+}
+
+/* The headers that the copy gets instead of the old ones. */
+static int
+make_headers(struct file_move *f)
+{
+	struct rename *m = f->rename;
+	bool retyped = is_retyped(m);
+
+	f->sent = m->from;
+	/* What is unsure is known again by its token: that must stay.  What
+	 * was not learnt must not be written over: it follows later. */
+	f->is_folded = !f->base.is_unsure && m->from.attrs != ROW_ATTRS_NONE &&
+		       (m->from.attr_state == ATTRS_METADIRTY || retyped);
+	if (!f->is_folded)
+		return 0;
+	headers_token(f->token);
+	f->sent.token = f->token;
+	f->sent.name = (char *)(uintptr_t)m->new_name;
+	if (retyped)
+		f->sent.content_type = NULL;
+	return headers_make(m->cache, &f->sent, false, &f->headers);
+}
+
+/* It was not found as it was known: look again. */
+static int
+doubt(struct file_move *f, int r)
+{
+	struct rename *m = f->rename;
+	struct cache *c = m->cache;
+	int err;
+
+	if (r == -ENOENT || f->made.is_source)
+		err = name_doubt(c, m->from.id);
+	else if (m->has_to)
+		err = name_doubt(c, m->to.id);
+	else
+		err = db_row_listed(c->db, m->new_dir.id, 0);
+	return err < 0 ? err : -ESTALE;
+}
+
+static int
+copy_file(struct file_move *f, struct waiter *w)
+{
+	struct rename *m = f->rename;
+	struct copy what = {
+		.source_key = m->key,
+		.source_etag = f->base.etag,
+		.size = m->from.size,
+		.key = m->new_key,
+		.if_match = f->to_base.etag,
+		.if_absent = !f->to_base.is_there,
+	};
+	int r = make_headers(f);
+
+	if (r < 0)
+		return r;
+	if (f->is_folded) {
+		what.replace_meta = true;
+		what.content_type = f->headers.content_type;
+		what.meta = f->headers.meta;
+		what.meta_count = f->headers.meta_count;
+	}
+	r = name_copy(m->cache, &what, w, &f->made);
+	return r == -ESTALE || r == -ENOENT ? doubt(f, r) : r;
+}
+
+/* The row did not move: neither shall the object have, as far as we can. */
+static void
+undo_copy(struct file_move *f, int why)
+{
+	struct rename *m = f->rename;
+	int r = 0;
+
+	if (f->to_base.is_there || (why == 0 && f->made.etag == NULL))
+		return; /* what it replaced is not ours to remove */
+	r = name_delete(m->cache, m->new_key,
+	    f->made.etag != NULL ? f->made.etag : f->base.etag, NULL);
+	if (r < 0 && r != -ESTALE)
+		log_warn("'%s' was not renamed, but a copy may be left as "
+			 "'%s': remove it",
+		    m->key, m->new_key);
+}
+
+/* ---- the move of a file ---- */
+
+static int
+replace_text(char **field, const char *text)
+{
+	char *copy = NULL;
+
+	if (text != NULL) {
+		copy = strdup(text);
+		if (copy == NULL)
+			return -ENOMEM;
+	}
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+/* The row is of the copy. */
+static int
+take_copy(struct file_move *f, struct change *ch)
+{
+	struct row *row = &ch->row;
+	int r;
+
+	change_name(ch, NAME_ON_RENAME);
+	change_name(ch, NAME_ON_MOVE_OK);
+	row->seen_ms = f->made.sent_ms;
+	r = replace_text(&row->etag, f->made.etag);
+	if (r == 0)
+		r = replace_text(&row->version_id, f->made.version_id);
+	if (r == 0)
+		r = replace_text(&row->storage_class, NULL);
+	if (r == 0 && f->is_folded) {
+		name_folded(ch, &f->sent);
+		if (row->mtime_ns == 0)
+			row->mtime_ns = row->modified_ns; /* as was sent */
+		r = replace_text(&row->token, f->token);
+		if (r == 0)
+			r = replace_text(
+			    &row->content_type, f->headers.content_type);
+	}
+	/* Until Last-Modified is seen the old one is as good where it shows. */
+	if (row->mtime_ns != 0)
+		row->modified_ns = 0;
+	return r;
+}
+
+/* Nothing of it was sent: its PUT replaces what is there. */
+static int
+take_name(struct file_move *f, struct change *ch)
+{
+	struct row *row = &ch->row;
+	int r;
+
+	change_name(ch, NAME_ON_REKEY);
+	r = replace_text(&row->etag, f->to_base.etag);
+	return r == 0 ? replace_text(&row->version_id, NULL) : r;
+}
+
+/* All that the database does. */
+static int
+commit_file(struct file_move *f, struct row *stub)
+{
+	struct rename *m = f->rename;
+	struct change ch;
+	int r = rename_begin(m, &ch);
+
+	if (r < 0)
+		return r;
+	stub->etag = f->base.etag;
+	stub->size = m->from.size;
+	r = f->base.is_version ? take_copy(f, &ch) : take_name(f, &ch);
+	if (r == 0)
+		r = rename_move(m, &ch, f->base.is_there ? stub : NULL);
+	return change_end(&ch, r);
+}
+
+/* What is open and was never sent replaces what is there now, if anything. */
+static int
+tell_unsent(struct file_move *f)
+{
+	struct rename *m = f->rename;
+	struct entry *e = entry_find(m->cache, m->from.node);
+	int r;
+
+	if (e == NULL)
+		return 0;
+	lock_take(&e->lock);
+	r = replace_text(&e->etag, f->to_base.etag);
+	lock_drop(&e->lock);
+	entry_put(e);
+	return r;
+}
+
+/* What is open reads and sends there from now on. */
+static void
+tell_entries(struct file_move *f)
+{
+	struct rename *m = f->rename;
+	struct cache *c = m->cache;
+	int r = 0;
+
+	if (m->has_to) {
+		entries_supersede(c, m->to.node);
+		abandon_version(c, m->to.node);
+	}
+	if (!f->base.is_version)
+		r = tell_unsent(f);
+	if (r == 0)
+		r = entries_rekey(c, m->key, m->new_key,
+		    f->base.is_version ? f->made.etag : NULL);
+	if (r < 0)
+		log_error(
+		    "out of memory: what is open of '%s' is lost", m->new_key);
+}
+
+static void
+delete_old(struct file_move *f, const struct row *stub)
+{
+	struct rename *m = f->rename;
+	int r = -EIO;
+
+	for (int i = 0; i < TRIES && r != 0 && r != -ESTALE; i++)
+		r = name_delete(m->cache, m->key, f->base.etag, NULL);
+	rename_end(m, stub, r);
+}
+
+/* Both keys are busy. */
+static int
+move_file(struct file_move *f, struct waiter *w)
+{
+	struct rename *m = f->rename;
+	struct row stub = { 0 };
+	int r = 0;
+
+	if (m->has_to) {
+		r = name_base(m->cache, &m->to, m->new_key, &f->to_base);
+		if (r == 0)
+			r = keep_open_version(m->cache, m->to.node, w);
+		if (r == 0)
+			r = clone_release(m->cache, m->new_key, w);
+	}
+	if (r == 0)
+		r = name_base(m->cache, &m->from, m->key, &f->base);
+	if (r == 0 && f->base.is_version) {
+		r = copy_file(f, w);
+		if (r < 0 && f->made.unsure)
+			undo_copy(f, r);
+	}
+	if (r < 0)
+		return r;
+	r = commit_file(f, &stub);
+	if (r < 0) {
+		if (f->base.is_version)
+			undo_copy(f, 0);
+		return r;
+	}
+	tell_entries(f);
+	if (f->base.is_there)
+		delete_old(f, &stub);
+	return 0;
+}
+
+int
+rename_file(struct rename *m, struct waiter *w)
+{
+	struct keylocks *locks = &m->cache->keylocks;
+	struct keylock lock = { 0 }, new_lock = { 0 };
+	struct file_move f = { .rename = m };
+	int r = 0;
+
+	if (m->dir.id != m->new_dir.id)
+		r = keep_parent(m->cache, m->dir.id, m->from.id, w);
+	if (r == 0)
+		r = keylock_take_two(
+		    locks, m->key, m->new_key, w, &lock, &new_lock);
+	if (r < 0)
+		return r;
+	r = rename_reread(m);
+	if (r == 0)
+		r = move_file(&f, w);
+	keylock_drop(locks, &lock);
+	keylock_drop(locks, &new_lock);
+	file_move_fini(&f);
+	return r;
+}

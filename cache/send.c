@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * send.c - bytes of a chunk file as the body of a PUT or a part.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/pool.h"
+#include "cache/read.h"
+#include "cache/send.h"
+#include "cache/trouble.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/crc.h"
+
+/* What the client reads from: a run of a chunk file. */
+struct body {
+	struct chunk *chunk;
+	uint64_t off;
+};
+
+void
+send_part_fini(struct send_part *p)
+{
+	free(p->key);
+	free(p->upload_id);
+	free(p->base_key);
+	free(p->base_etag);
+}
+
+/* On the net thread: the file is local. */
+static int64_t
+read_body(void *arg, uint64_t off, void *data, size_t len)
+{
+	struct body *body = arg;
+	int r = chunk_read(body->chunk, body->off + off, data, len);
+
+	return r < 0 ? r : (int64_t)len;
+}
+
+/* What is read from ${off} on goes on for ${more} bytes: in as few GETs as
+ * that takes. */
+static void
+expect(struct ahead *a, uint64_t off, uint64_t more)
+{
+	if (more > AHEAD_PART)
+		more = AHEAD_PART;
+	a->streams[0] = (struct ahead_stream){ .next = off,
+		.window = more,
+		.used = ++a->clock,
+		.is_followed = true };
+}
+
+int
+send_localise(struct entry *e, uint64_t off, uint64_t end)
+{
+	struct read_state reads = { 0 };
+	uint64_t gap_off, gap_end;
+	bool missing;
+	int r = 0;
+
+	while (r == 0) {
+		struct cache_bytes bytes;
+		size_t len;
+
+		lock_take(&e->lock);
+		if (end > e->size)
+			end = e->size;
+		missing = rangeset_next_gap(
+		    &e->chunk.present, off, end, &gap_off, &gap_end);
+		lock_drop(&e->lock);
+		if (!missing)
+			break;
+		len = gap_end - gap_off < CACHE_READ_MAX
+			  ? (size_t)(gap_end - gap_off)
+			  : CACHE_READ_MAX;
+		expect(&reads.ahead, gap_off, gap_end - gap_off - len);
+		r = read_bytes(e, &reads, gap_off, len, NULL, &bytes);
+		if (r < 0)
+			break;
+		cache_bytes_put(e->cache, &bytes);
+		off = gap_off + bytes.len;
+		if (bytes.len == 0)
+			r = -EIO;
+	}
+	return r;
+}
+
+/* The CRC of one block's share of the range, noted if it is the whole. */
+static void
+note_crc(struct entry *e, uint64_t off, uint64_t len, uint32_t crc)
+{
+	lock_take(&e->lock);
+	if (off % CHUNK_BLOCK == 0 &&
+	    (len == CHUNK_BLOCK || off + len == e->size))
+		chunk_set_crc(&e->chunk, off / CHUNK_BLOCK, crc);
+	lock_drop(&e->lock);
+}
+
+static int
+sum(struct entry *e, uint64_t off, uint64_t len, uint32_t *ret)
+{
+	AUTO_FREE uint8_t *block = malloc(CHUNK_BLOCK);
+	uint64_t end = off + len;
+	uint32_t all = 0;
+	int r = block == NULL ? -ENOMEM : 0;
+
+	while (r == 0 && off < end) {
+		uint64_t next = chunk_block_start(off) + CHUNK_BLOCK;
+		size_t n = (size_t)((next < end ? next : end) - off);
+		uint32_t crc;
+
+		r = chunk_read(&e->chunk, off, block, n);
+		if (r < 0)
+			break;
+		crc = crc32c(0, block, n);
+		note_crc(e, off, n, crc);
+		all = crc32c_combine(all, crc, n);
+		off += n;
+	}
+	*ret = all;
+	return r;
+}
+
+int
+send_body(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
+{
+	struct reader keep = { .off = off, .end = off + len };
+	struct body body = { .chunk = &e->chunk, .off = off };
+	int r;
+
+	lock_take(&e->lock);
+	list_append(&e->readers, &keep.link);
+	lock_drop(&e->lock);
+	r = send_localise(e, off, off + len);
+	if (r == 0)
+		r = sum(e, off, len, &call->crc32c);
+	if (r == 0) {
+		call->has_crc32c = true;
+		call->source = read_body;
+		call->arg = &body;
+		call->body_len = len;
+		(void)s3_run(
+		    e->cache->s3, call, NULL); /* the result is there */
+		r = trouble_errno(call);
+	}
+	lock_take(&e->lock);
+	list_remove(&keep.link);
+	lock_drop(&e->lock);
+	return r;
+}
+
+int
+send_part(struct entry *e, const struct send_part *what, uint64_t off,
+    uint64_t len, char **ret_etag, uint32_t *ret_crc)
+{
+	struct s3_call call;
+	int r;
+
+	s3_call_init(&call, S3_UPLOAD_PART);
+	call.key = what->key;
+	call.upload_id = what->upload_id;
+	call.part_number = what->number;
+	r = send_body(e, off, len, &call);
+	if (r == 0 && call.object.etag == NULL && call.ret_parts_count == 0)
+		r = -EIO;
+	if (r == 0)
+		*ret_etag = call.ret_parts_count > 0
+				? TAKE(call.ret_parts[0].etag)
+				: TAKE(call.object.etag);
+	*ret_crc = call.crc32c;
+	s3_call_fini(&call);
+	return r;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * send.h - bytes of a chunk file as the body of a PUT or a part.
+ *
+ * The range is frozen, so that its bytes are the same each time they are read:
+ * for the checksum, and for every try.  What of it is not here is fetched
+ * first.  The CRCs of whole blocks are noted on the way.
+ */
+#ifndef CACHE_SEND_H
+#define CACHE_SEND_H
+
+#include <stdint.h>
+
+/* Opaque types. */
+struct entry;
+struct s3_call;
+
+/* Where a part goes, and where the base of its file lies; all owned. */
+struct send_part {
+	unsigned number;
+	char *key;
+	char *upload_id;
+	char *base_key;
+	char *base_etag; /* NULL: none */
+};
+
+void send_part_fini(struct send_part *p);
+
+/**
+ * send_body(e, off, len, call):
+ * Do ${call}, a PUT or UploadPart filled in but for its body, with [off, off +
+ * len) of ${e}.  Locks: none is held.
+ * Returns: call->result.err, or why there was no call (-ESTALE: bytes of the
+ *     base are needed and cannot be had; call->result.attempts is 0).
+ */
+int send_body(
+    struct entry *e, uint64_t off, uint64_t len, struct s3_call *call);
+
+/* Likewise, a part: its ETag (owned) and CRC. */
+int send_part(struct entry *e, const struct send_part *what, uint64_t off,
+    uint64_t len, char **ret_etag, uint32_t *ret_crc);
+
+/* Have all of [off, end) local.  The caller keeps it from eviction. */
+int send_localise(struct entry *e, uint64_t off, uint64_t end);
+
+#endif

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * set.c - changes of attributes: METADIRTY, and how they reach S3.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/change.h"
+#include "cache/copy.h"
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/fill.h"
+#include "cache/headers.h"
+#include "cache/lookup.h"
+#include "cache/set.h"
+#include "cache/trouble.h"
+#include "cache/upload.h"
+#include "cache/view.h"
+#include "cache/write.h"
+#include "cache/writeback.h"
+#include "cache/xattr.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+
+#define SET_TIMES (CACHE_SET_ATIME | CACHE_SET_MTIME | CACHE_SET_CTIME)
+#define SET_ROW   (CACHE_SET_MODE | CACHE_SET_UID | CACHE_SET_GID | SET_TIMES)
+
+/* ---- what is sent ---- */
+
+/* Whether the attributes of ${row} are to be sent on their own. */
+static bool
+is_due(const struct row *row)
+{
+	return row->attr_state == ATTRS_METADIRTY &&
+	       row->byte_state == BYTES_CLEAN &&
+	       row->name_state == NAME_PRESENT;
+}
+
+/* Whether two rows have the same attributes. */
+static bool
+same_attrs(const struct row *a, const struct row *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+	       a->atime_ns == b->atime_ns && a->mtime_ns == b->mtime_ns &&
+	       a->meta_len == b->meta_len &&
+	       (a->meta_len == 0 || memcmp(a->meta, b->meta, a->meta_len) == 0);
+}
+
+/* The row is on its way: ${ret} is what is sent, with a new token.  1: there
+ * is nothing to send (any more). */
+static int
+begin_send(struct cache *c, uint64_t id, const char *key, struct row *ret)
+{
+	char token[HEADERS_TOKEN_LEN + 1];
+	struct change ch;
+	int r;
+
+	r = change_begin(c, id, &ch);
+	if (r == -ENOENT)
+		return 1;
+	if (r < 0)
+		return r;
+	if (!is_due(&ch.row)) {
+		(void)change_end(&ch, -EAGAIN); /* nothing was changed */
+		return 1;
+	}
+	if (!change_has_key(&ch, key))
+		return change_end(&ch, -EAGAIN);
+	change_attrs(&ch, ATTRS_ON_SEND);
+	r = row_copy(ret, &ch.row);
+	r = change_end(&ch, r);
+	if (r < 0)
+		return r;
+	headers_token(token);
+	free(ret->token);
+	ret->token = strdup(token);
+	return ret->token == NULL ? -ENOMEM : 0;
+}
+
+/* A directory's attributes are its marker's. */
+static int
+send_marker(struct cache *c, const struct row *row, const char *key,
+    struct waiter *w, struct copy_result *ret)
+{
+	struct headers h = { 0 };
+	struct s3_call call;
+	int r;
+
+	s3_call_init(&call, S3_PUT_OBJECT);
+	r = headers_make(c, row, false, &h);
+	if (r == 0) {
+		headers_apply(&h, &call);
+		call.key = key;
+		call.has_crc32c = true;        /* of nothing: 0 */
+		(void)s3_run(c->s3, &call, w); /* the result is there */
+		r = trouble_errno(&call);
+		ret->sent_ms = cache_ms(c, call.result.sent_ms);
+		ret->unsure = call.result.unsure;
+	}
+	s3_call_fini(&call);
+	headers_fini(&h);
+	return r;
+}
+
+/* An object's, by a copy onto itself. */
+static int
+send_copy(struct cache *c, const struct row *row, const char *key,
+    struct waiter *w, struct copy_result *ret)
+{
+	struct copy what = { .source_key = key,
+		.source_etag = row->etag,
+		.size = row->size,
+		.key = key,
+		.if_match = row->etag,
+		.replace_meta = true };
+	struct headers h = { 0 };
+	int r;
+
+	r = headers_make(c, row, false, &h);
+	if (r == 0) {
+		what.content_type = h.content_type;
+		what.meta = h.meta;
+		what.meta_count = h.meta_count;
+		r = copy_run(c, &what, w, ret);
+	}
+	headers_fini(&h);
+	return r;
+}
+
+static void
+take_text(char **field, const char *text)
+{
+	free(*field);
+	*field = text == NULL ? NULL : strdup(text);
+}
+
+/* S3 has them. */
+static void
+note_sent(
+    struct change *ch, const struct row *sent, const struct copy_result *result)
+{
+	change_attrs(ch, same_attrs(&ch->row, sent) ? ATTRS_ON_SEND_OK
+						    : ATTRS_ON_SEND_STALE);
+	take_text(&ch->row.token, sent->token);
+	ch->row.attrs = ROW_ATTRS_KNOWN;
+	ch->row.seen_ms = result->sent_ms;
+	if (ch->row.kind == ROW_DIR) {
+		ch->row.marker = ROW_MARKER_SLASH;
+		return;
+	}
+	take_text(&ch->row.etag, result->etag);
+	take_text(&ch->row.version_id, result->version_id);
+	ch->row.modified_ns = 0; /* ours: not seen yet */
+}
+
+/* What became of it, into the row; true: it has to be sent again. */
+static bool
+end_send(struct cache *c, const struct row *sent,
+    const struct copy_result *result, int err)
+{
+	struct change ch;
+
+	if (change_begin(c, sent->id, &ch) < 0)
+		return false;
+	if (err == 0) {
+		note_sent(&ch, sent, result);
+	} else if (err == -ESTALE || err == -ENOENT) {
+		log_warn("'%s' was changed by another: its new mode, owner or "
+			 "times are not kept",
+		    sent->name);
+		change_attrs(&ch, ATTRS_ON_SEND_412);
+		change_attrs(&ch, ATTRS_ON_DROP);
+		fill_clear(&ch.row);
+		ch.row.seen_ms = 0; /* believed no longer */
+	} else if (result->unsure) {
+		change_attrs(&ch, ATTRS_ON_SEND_LOST);
+		change_attrs(&ch, ATTRS_ON_SETTLED_OLD); /* once more */
+	} else {
+		change_attrs(&ch, ATTRS_ON_SEND_FATAL);
+	}
+	(void)change_end(&ch, 0); /* METADIRTY else: sent again */
+	return ch.row.attr_state == ATTRS_METADIRTY;
+}
+
+static int
+send_locked_key(struct cache *c, uint64_t id, const char *key, struct waiter *w)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct copy_result result = { 0 };
+	bool again;
+	int r;
+
+	r = begin_send(c, id, key, &row);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	/* What is set from here on is due anew. */
+	writeback_attrs_sent(c, id);
+	r = row.kind == ROW_DIR ? send_marker(c, &row, key, w, &result)
+				: send_copy(c, &row, key, w, &result);
+	if (r == 0 && row.kind != ROW_DIR)
+		(void)entries_rekey(c, key, key, result.etag); /* no memory:
+							it looks again */
+	again = end_send(c, &row, &result, r);
+	/* And those that were loaded before the row said so. */
+	if (r == 0 && row.kind != ROW_DIR)
+		(void)entries_rekey(c, key, key, result.etag); /* likewise */
+	if (again && r == 0)
+		writeback_attrs(c, id);
+	copy_result_fini(&result);
+	return r == -ESTALE || r == -ENOENT ? 0 : r;
+}
+
+/* The key of row ${id}, if its attributes are due: 0; 1 they are not. */
+static int
+key_due(struct cache *c, uint64_t id, struct buf *ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r = db_row_by_id(c->db, id, &row);
+
+	buf_clear(ret);
+	if (r == -ENOENT || (r == 0 && !is_due(&row)))
+		return 1;
+	return r < 0 ? r : view_key(c, &row, ret);
+}
+
+int
+set_send(struct cache *c, uint64_t id, struct waiter *w)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	struct buf now = BUF_INIT(S3_KEY_MAX);
+	int r = key_due(c, id, &key);
+
+	while (r == 0) {
+		struct keylock k = { 0 };
+		bool same = false;
+
+		r = keylock_take(&c->keylocks, buf_str(&key), w, &k);
+		if (r == 0)
+			r = key_due(c, id, &now);
+		if (r == 0)
+			same = strcmp(buf_str(&key), buf_str(&now)) == 0;
+		if (same)
+			r = send_locked_key(c, id, buf_str(&key), w);
+		keylock_drop(&c->keylocks, &k);
+		if (same && r != -EAGAIN)
+			break;
+		if (r == 0 || r == -EAGAIN) /* it was renamed meanwhile */
+			r = key_due(c, id, &key);
+	}
+	buf_fini(&key);
+	buf_fini(&now);
+	return r < 0 ? r : 0;
+}
+
+/* ---- what is set ---- */
+
+/* With attrs=list nothing is known of what must be kept: ask once. */
+static int
+learn(struct cache *c, const struct row *row, struct waiter *w)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	struct s3_call call;
+	struct change ch;
+	int r;
+
+	if (c->config.attrs != CACHE_ATTRS_LIST || row->kind == ROW_DIR ||
+	    row->attrs != ROW_ATTRS_NONE || row->name_state == NAME_CREATING)
+		return 0;
+	s3_call_init(&call, S3_HEAD_OBJECT);
+	r = view_key(c, row, &key);
+	if (r == 0) {
+		call.key = buf_str(&key);
+		(void)s3_run(c->s3, &call, w); /* the result is there */
+		r = trouble_errno(&call);
+	}
+	if (r == 0)
+		r = change_begin(c, row->id, &ch);
+	if (r == 0) {
+		if (ch.row.attrs == ROW_ATTRS_NONE && ch.row.node == row->node)
+			r = fill_metadata(&ch.row, &call.object);
+		ch.row.attrs = ROW_ATTRS_KNOWN;
+		r = change_end(&ch, r);
+	}
+	s3_call_fini(&call);
+	buf_fini(&key);
+	return r;
+}
+
+static void
+apply(const struct cache *c, struct row *row, uint32_t type,
+    const struct cache_set *set)
+{
+	if ((set->what & CACHE_SET_MODE) != 0)
+		row->mode = type | (set->mode & 07777);
+	if ((set->what & CACHE_SET_UID) != 0)
+		row->uid = set->uid;
+	if ((set->what & CACHE_SET_GID) != 0)
+		row->gid = set->gid;
+	if ((set->what & CACHE_SET_ATIME) != 0)
+		row->atime_ns = set->atime_ns;
+	if ((set->what & CACHE_SET_MTIME) != 0)
+		row->mtime_ns = set->mtime_ns;
+	row->ctime_ns = (set->what & CACHE_SET_CTIME) != 0
+			    ? set->ctime_ns
+			    : clock_wall_ns(c->clock);
+}
+
+/* The root of a bucket has no object that could keep them. */
+static bool
+is_bucket(const struct cache *c, const struct row *row)
+{
+	return row->id == CACHE_ROOT && c->config.prefix[0] == '\0';
+}
+
+static int
+set_row(struct cache *c, uint64_t node, const struct cache_set *set)
+{
+	struct cache_attr attr;
+	struct change ch;
+	uint64_t id;
+	bool send;
+	int r;
+
+	r = change_begin_node(c, node, &ch);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	view_attr(c, &ch.row, &attr);
+	apply(c, &ch.row, attr.mode & S_IFMT, set);
+	id = ch.row.id;
+	send = !is_bucket(c, &ch.row);
+	if (send)
+		change_attrs(&ch, ATTRS_ON_SET);
+	r = change_end(&ch, 0);
+	if (r == 0 && send)
+		writeback_attrs(c, id);
+	return r;
+}
+
+/* An open file's own times give way to those that were set. */
+static void
+set_entry(struct cache *c, uint64_t node, const struct cache_set *set)
+{
+	struct entry *e = entry_find(c, node);
+
+	if (e == NULL)
+		return;
+	lock_take(&e->lock);
+	if ((set->what & CACHE_SET_MTIME) != 0)
+		e->mtime_ns = 0;
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+/* Of a file without a name: only who has it open sees them. */
+static int
+set_unlinked(struct cache *c, uint64_t node, const struct cache_set *set)
+{
+	struct entry *e = entry_find(c, node);
+	struct row row = { 0 };
+
+	if (e == NULL)
+		return -ESTALE;
+	lock_take(&e->lock);
+	if (!e->is_unlinked) {
+		lock_drop(&e->lock);
+		entry_put(e);
+		return -ESTALE;
+	}
+	row.mode = e->attr.mode;
+	row.uid = e->attr.uid;
+	row.gid = e->attr.gid;
+	row.atime_ns = e->attr.atime_ns;
+	row.mtime_ns = e->attr.mtime_ns;
+	apply(c, &row, e->attr.mode & S_IFMT, set);
+	e->attr.mode = row.mode;
+	e->attr.uid = row.uid;
+	e->attr.gid = row.gid;
+	e->attr.atime_ns = row.atime_ns;
+	e->attr.mtime_ns = row.mtime_ns;
+	e->attr.ctime_ns = row.ctime_ns;
+	lock_drop(&e->lock);
+	entry_put(e);
+	return 0;
+}
+
+/* truncate(2), without an open file: nobody will close it. */
+static int
+set_size(struct cache *c, uint64_t node, uint64_t size, bool is_open,
+    struct waiter *w)
+{
+	struct entry *e;
+	int r;
+
+	if (is_open) {
+		e = entry_find(c, node);
+		if (e == NULL)
+			return -ESTALE;
+		r = write_truncate(e, size, w);
+	} else {
+		r = entry_get(c, node, &e);
+		if (r < 0)
+			return r;
+		r = write_truncate(e, size, w);
+		if (r == 0)
+			r = upload_flush(e, w);
+	}
+	entry_put(e);
+	return r;
+}
+
+int
+cache_setattr(struct cache *c, uint64_t node, struct cache_file *file,
+    const struct cache_set *set, struct waiter *w, struct cache_attr *ret)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r;
+
+	if (c->config.read_only)
+		return -EROFS;
+	r = lookup_node(c, node, true, w, &row);
+	if (r == -ESTALE) { /* it may be open, and have no name */
+		if ((set->what & CACHE_SET_SIZE) != 0)
+			r = set_size(c, node, set->size, true, w);
+		else
+			r = set_unlinked(c, node, set);
+		return r < 0 ? r : cache_getattr(c, node, file, w, ret);
+	}
+	if (r == 0)
+		r = learn(c, &row, w);
+	if (r == 0 && (set->what & CACHE_SET_SIZE) != 0)
+		r = set_size(c, node, set->size, file != NULL, w);
+	if (r == 0 && (set->what & SET_ROW) != 0) {
+		set_entry(c, node, set);
+		r = set_row(c, node, set);
+	}
+	return r < 0 ? r : cache_getattr(c, node, file, w, ret);
+}
+
+/* ---- extended attributes ---- */
+
+static int
+check_name(const char *name)
+{
+	if (strncmp(name, "user.s3.", 8) == 0)
+		return -EPERM; /* pailfs's own, read-only */
+	return strncmp(name, "user.", 5) == 0 && name[5] != '\0' ? 0
+								 : -EOPNOTSUPP;
+}
+
+static int
+set_xattr(
+    struct cache *c, uint64_t node, const struct xattr_set *x, struct waiter *w)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct change ch;
+	bool send;
+	int r;
+
+	if (c->config.read_only)
+		return -EROFS;
+	r = check_name(x->name);
+	if (r == 0)
+		r = lookup_node(c, node, true, w, &row);
+	if (r == 0)
+		r = learn(c, &row, w);
+	if (r == 0)
+		r = change_begin_node(c, node, &ch);
+	if (r < 0)
+		return r;
+	r = xattr_change(&ch.row, x);
+	send = !is_bucket(c, &ch.row);
+	if (r == 0) {
+		ch.row.ctime_ns = clock_wall_ns(c->clock);
+		if (send)
+			change_attrs(&ch, ATTRS_ON_SET);
+	}
+	r = change_end(&ch, r);
+	if (r == 0 && send)
+		writeback_attrs(c, row.id);
+	return r;
+}
+
+int
+cache_setxattr(struct cache *c, uint64_t node, const struct cache_xattr *what,
+    struct waiter *w)
+{
+	struct xattr_set x = { .name = what->name,
+		.value = what->value != NULL ? what->value : "",
+		.len = what->len,
+		.flags = what->flags };
+
+	return set_xattr(c, node, &x, w);
+}
+
+int
+cache_removexattr(
+    struct cache *c, uint64_t node, const char *name, struct waiter *w)
+{
+	struct xattr_set x = { .name = name };
+
+	return set_xattr(c, node, &x, w);
+}

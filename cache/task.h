@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task.h - what a thread of writeback.h's pool runs once.
+ */
+#ifndef CACHE_TASK_H
+#define CACHE_TASK_H
+
+#include "s3/base/list.h"
+
+/* Part of what the task is about; valid until run() was called. */
+struct task {
+	struct list link; /* [writeback] */
+	void (*run)(struct task *task);
+};
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upload.c - send one file's changes to S3.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/change.h"
+#include "cache/clone.h"
+#include "cache/conflict.h"
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/flush.h"
+#include "cache/headers.h"
+#include "cache/parts.h"
+#include "cache/upload.h"
+#include "cache/writeback.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+#include "s3/base/wait.h"
+
+/* How often the condition of one flush may turn out to be another. */
+#define LOOKS_MAX 3
+
+/* The file is the loser of a conflict, and not kept aside yet. */
+#define CONFLICT_LEFT 2
+
+/* Mark the key busy that the file has then. */
+static int
+take_key(struct flush *f)
+{
+	struct entry *e = f->entry;
+	bool same = false;
+	int r = 0;
+
+	while (r == 0 && !same) {
+		free(f->key);
+		lock_take(&e->lock);
+		f->key = strdup(e->key);
+		lock_drop(&e->lock);
+		if (f->key == NULL)
+			return -ENOMEM;
+		r = keylock_take(
+		    &f->cache->keylocks, f->key, NULL, &f->keylock);
+		if (r < 0)
+			return r;
+		lock_take(&e->lock);
+		same = strcmp(f->key, e->key) == 0;
+		lock_drop(&e->lock);
+		if (!same)
+			keylock_drop(&f->cache->keylocks, &f->keylock);
+	}
+	return r;
+}
+
+/* The row, and with it the version, is on its way from here on.  -EAGAIN: the
+ * key that is marked busy is not its any more. */
+static int
+begin_row(struct flush *f)
+{
+	struct entry *e = f->entry;
+	char token[HEADERS_TOKEN_LEN + 1];
+	struct change ch;
+	int r;
+
+	r = change_begin_node(f->cache, e->node, &ch);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	if (!change_has_key(&ch, f->key))
+		return change_end(&ch, -EAGAIN);
+	/* The key is ours: what is said to be sent is not any more. */
+	if (ch.row.attr_state == ATTRS_SENDING)
+		change_attrs(&ch, ATTRS_ON_SEND_LOST);
+	if (ch.row.attr_state == ATTRS_UNSURE)
+		change_attrs(&ch, ATTRS_ON_SETTLED_OLD);
+	r = change_bytes(&ch, BYTES_ON_FLUSH);
+	if (r == 0)
+		change_attrs(&ch, ATTRS_ON_FOLD);
+	ch.row.size = e->size;
+	f->has_times = e->mtime_ns == 0;
+	if (e->mtime_ns != 0) {
+		ch.row.mtime_ns = e->mtime_ns;
+		ch.row.ctime_ns = e->mtime_ns;
+	}
+	f->mtime_ns = ch.row.mtime_ns;
+	if (r == 0)
+		r = row_copy(&f->row, &ch.row);
+	r = change_end(&ch, r);
+	if (r < 0)
+		return r;
+	e->mtime_ns = 0;
+	(void)state_bytes_apply(&e->state, BYTES_ON_FLUSH);
+	headers_token(token);
+	free(f->row.token);
+	f->row.token = strdup(token);
+	return f->row.token == NULL ? -ENOMEM : 0;
+}
+
+/* Freeze the file.  Returns: 0; 1 nothing is owed; CONFLICT_LEFT; -errno. */
+static int
+begin(struct flush *f)
+{
+	struct entry *e = f->entry;
+	int r = 1;
+
+	lock_take(&e->lock);
+	list_append(&e->frozen, &f->frozen.link);
+	f->size = e->size;
+	f->base_size = e->chunk.base_size;
+	f->generation = e->generation;
+	f->is_new = e->is_new;
+	/* What was empty was not truncated: what it is now must stay. */
+	f->is_all_new = e->chunk.base_size == 0 && e->object_size > 0 &&
+			e->object_size != ENTRY_SIZE_UNKNOWN;
+	f->is_clone = e->base_key != NULL &&
+		      rangeset_is_empty(&e->chunk.dirty) &&
+		      e->size == e->object_size && e->size > 0;
+	if (e->state == BYTES_CONFLICT && !e->is_superseded)
+		r = CONFLICT_LEFT;
+	else if (!e->is_unlinked && e->sent_generation < e->generation) {
+		f->etag = e->etag == NULL ? NULL : strdup(e->etag);
+		r = e->etag != NULL && f->etag == NULL ? -ENOMEM : begin_row(f);
+	}
+	lock_drop(&e->lock);
+	return r;
+}
+
+/* S3 has it: the row says so. */
+static int
+finish_row(struct flush *f)
+{
+	struct change ch;
+	int r;
+
+	r = change_begin_node(f->cache, f->entry->node, &ch);
+	if (r < 0)
+		return r;
+	r = change_bytes(&ch, BYTES_ON_PUT_OK);
+	/* A write's time is when the upload that carries it began. */
+	if (ch.row.mtime_ns == f->mtime_ns)
+		ch.row.mtime_ns = f->row.mtime_ns;
+	f->stale_attrs = f->stale_attrs ||
+			 !flush_same_attrs(&ch.row, &f->row) ||
+			 ch.row.mtime_ns != f->row.mtime_ns;
+	change_attrs(
+	    &ch, f->stale_attrs ? ATTRS_ON_SEND_STALE : ATTRS_ON_SEND_OK);
+	if (ch.row.name_state == NAME_CREATING)
+		change_name(&ch, NAME_ON_CREATE_OK);
+	set_text(&ch.row.etag, copy_text(f->out.etag));
+	set_text(&ch.row.version_id, copy_text(f->out.version_id));
+	set_text(&ch.row.token, copy_text(f->row.token));
+	ch.row.size = f->size;
+	ch.row.modified_ns = 0; /* ours: not seen yet */
+	ch.row.attrs = ROW_ATTRS_KNOWN;
+	ch.row.seen_ms = f->out.sent_ms;
+	r = change_end(&ch, r);
+	if (r == 0 && f->stale_attrs)
+		writeback_attrs(f->cache, f->row.id);
+	return r;
+}
+
+/* Nothing of the file is dirty any more. */
+static void
+clean_locked(struct entry *e)
+{
+	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
+	    rangeset_bytes(&e->chunk.dirty));
+	rangeset_clear(&e->chunk.dirty);
+	entry_set_modified_locked(e, false);
+}
+
+static int
+finish(struct flush *f)
+{
+	struct entry *e = f->entry;
+	int r;
+
+	lock_take(&e->lock);
+	r = finish_row(f);
+	if (r == 0) {
+		(void)state_bytes_apply(&e->state, BYTES_ON_PUT_OK);
+		set_text(&e->etag, TAKE(f->out.etag));
+		set_text(&e->version_id, TAKE(f->out.version_id));
+		set_text(&e->unsure_token, NULL);
+		(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
+		e->object_size = f->size;
+		e->chunk.base_size = f->size;
+		e->modified_ns = 0;
+		e->is_new = false;
+		e->lost = 0;
+		e->sent_generation = f->generation;
+		clean_locked(e);
+		e->error_count = 0;
+	}
+	lock_drop(&e->lock);
+	/* The kernel may have been told the time of the last write. */
+	if (r == 0 && f->row.mtime_ns != f->mtime_ns &&
+	    f->cache->hooks.changed != NULL)
+		f->cache->hooks.changed(f->cache->hooks.arg, e->node, NULL, 0);
+	return r;
+}
+
+/* It is not in S3: what state that leaves it in. */
+static void
+leave(
+    struct flush *f, enum state_bytes_event bytes, enum state_attrs_event attrs)
+{
+	struct entry *e = f->entry;
+	struct change ch;
+
+	lock_take(&e->lock);
+	(void)state_bytes_apply(&e->state, bytes);
+	if (bytes == BYTES_ON_PUT_LOST)
+		set_text(&e->unsure_token, copy_text(f->row.token));
+	(void)chunk_flush(&e->chunk); /* what is kept, however this ends */
+	if (change_begin_node(f->cache, e->node, &ch) == 0) {
+		if (bytes == BYTES_ON_PUT_LOST)
+			set_text(&ch.row.token, copy_text(f->row.token));
+		(void)change_bytes(&ch, bytes); /* it cannot refuse */
+		change_attrs(&ch, attrs);
+		if (attrs == ATTRS_ON_SEND_LOST)
+			change_attrs(&ch, ATTRS_ON_SETTLED_OLD);
+		(void)change_end(&ch, 0); /* told again by the next one */
+	}
+	lock_drop(&e->lock);
+}
+
+/* The object is another one than thought, of ${size} bytes: that is the base
+ * from now on. */
+static int
+adopt(struct flush *f, uint64_t size)
+{
+	struct entry *e = f->entry;
+
+	set_text(&f->etag, TAKE(f->out.etag));
+	f->is_new = f->etag == NULL;
+	lock_take(&e->lock);
+	set_text(&e->etag, copy_text(f->etag));
+	e->is_new = f->is_new;
+	e->object_size = size;
+	if (e->chunk.base_size > size)
+		e->chunk.base_size = size;
+	f->base_size = e->chunk.base_size;
+	lock_drop(&e->lock);
+	return -EAGAIN;
+}
+
+/* Whether no byte of the base is needed that is not here. */
+static bool
+is_whole(struct flush *f)
+{
+	bool whole;
+
+	lock_take(&f->entry->lock);
+	whole = rangeset_has(&f->entry->chunk.present, 0, f->size);
+	lock_drop(&f->entry->lock);
+	return whole;
+}
+
+/*
+ * What is to be made of a failure.  Returns: 0 it is ours after all; -EAGAIN
+ * once more with what was learnt; -ESTALE a conflict; else why it failed.
+ */
+static int
+judge(struct flush *f, int r)
+{
+	const char *tokens[] = { f->row.token, f->entry->unsure_token };
+
+	if (!settle_is_needed(&f->out, r))
+		return r;
+	switch (settle_look(f->cache, f->key, tokens, &f->out)) {
+	case SETTLE_OURS:
+		return f->out.size == f->size ? 0 : -ESTALE;
+	case SETTLE_OLDER: /* an earlier one of ours: no other's is lost */
+		return adopt(f, f->out.size);
+	case SETTLE_ABSENT:
+		f->out.unsure = false;
+		if (f->is_new && r != -ESTALE)
+			return r;
+		set_text(&f->out.etag, NULL);
+		return is_whole(f) ? adopt(f, 0) : -ESTALE;
+	case SETTLE_OTHER:
+		f->out.unsure = false;
+		if (f->etag != NULL && f->out.etag != NULL &&
+		    strcmp(f->etag, f->out.etag) == 0)
+			return r == -ESTALE ? -EIO : r; /* it is as before */
+		/* O_TRUNC: what is there was to go, whatever it is. */
+		return f->is_all_new && !f->is_new ? adopt(f, f->out.size)
+						   : -ESTALE;
+	case SETTLE_UNKNOWN:
+		break;
+	}
+	f->out.unsure = true;
+	return r == -ESTALE ? -EIO : r;
+}
+
+static int
+flush_frozen(struct flush *f)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < LOOKS_MAX; i++) {
+		settle_fini(&f->out);
+		r = flush_send(f);
+		if (r < 0)
+			r = judge(f, r);
+		if (r == -ENOENT && i + 1 < LOOKS_MAX) {
+			parts_abort(f->entry); /* another did so already */
+			r = -EAGAIN;
+		}
+	}
+	if (r == 0) {
+		parts_forget(f->entry); /* it was completed, or not begun */
+		r = finish(f);
+		if (r < 0) /* S3 has it, but the database does not know */
+			leave(f, BYTES_ON_PUT_LOST, ATTRS_ON_SEND_LOST);
+		return r;
+	}
+	parts_abort(f->entry);
+	if (r == -ESTALE || r == -EAGAIN) {
+		leave(f, BYTES_ON_PUT_412, ATTRS_ON_SEND_412);
+		r = conflict_keep(f->entry);
+		return r == 0 ? -ESTALE : r;
+	}
+	if (f->out.unsure)
+		leave(f, BYTES_ON_PUT_LOST, ATTRS_ON_SEND_LOST);
+	else
+		leave(f, BYTES_ON_PUT_FATAL, ATTRS_ON_SEND_FATAL);
+	return r;
+}
+
+/* What an earlier flush left open: from here on it counts as not sent; the
+ * look at the object that this one takes, if its condition fails, tells. */
+static void
+reopen(struct flush *f)
+{
+	struct entry *e = f->entry;
+	struct change ch;
+
+	lock_take(&e->lock);
+	if (e->state == BYTES_UNSURE) {
+		(void)state_bytes_apply(&e->state, BYTES_ON_SETTLED_OLD);
+		if (change_begin_node(f->cache, e->node, &ch) == 0) {
+			(void)change_bytes(&ch, BYTES_ON_SETTLED_OLD);
+			(void)change_end(&ch, 0); /* it is told again */
+		}
+	}
+	lock_drop(&e->lock);
+}
+
+/* The loser of an earlier flush could not be kept aside then. */
+static int
+resolve(struct flush *f)
+{
+	int r = conflict_keep(f->entry);
+
+	return r == 0 ? -ESTALE : r;
+}
+
+static int
+flush_once(struct entry *e, bool *ret_moved)
+{
+	struct flush f = {
+		.entry = e, .cache = e->cache, .frozen = { .end = UINT64_MAX }
+	};
+	int r;
+
+	list_init(&f.frozen.link);
+	r = take_key(&f);
+	if (r < 0) {
+		free(f.key);
+		return r;
+	}
+	reopen(&f);
+	r = clone_release(e->cache, f.key, NULL);
+	stats_add(&e->cache->stats, STAT_UPLOADS, 1);
+	evict_upload_begin(e->cache->evict);
+	if (r == 0)
+		r = begin(&f);
+	*ret_moved = r == -EAGAIN;
+	if (r == 0)
+		r = flush_frozen(&f);
+	else if (r == CONFLICT_LEFT)
+		r = resolve(&f);
+	else if (r != -EAGAIN)
+		parts_abort(e); /* it has no name any more */
+	stats_sub(&e->cache->stats, STAT_UPLOADS, 1);
+	evict_upload_end(e->cache->evict);
+	lock_take(&e->lock);
+	list_remove(&f.frozen.link);
+	lock_drop(&e->lock);
+	keylock_drop(&e->cache->keylocks, &f.keylock);
+	settle_fini(&f.out);
+	row_fini(&f.row);
+	free(f.key);
+	free(f.etag);
+	return r < 0 ? r : 0;
+}
+
+static void
+say(const struct entry *e, int err)
+{
+	if (err == -ESTALE)
+		log_warn("'%s' was changed by another: what was written here "
+			 "is kept beside it",
+		    e->key);
+	else
+		log_error("'%s' is not in S3 (%s): kept in the cache and tried "
+			  "again",
+		    e->key, strerror(-err));
+}
+
+void
+upload_run(struct entry *e)
+{
+	bool moved = true;
+	int r = 0;
+
+	while (moved) {
+		moved = false;
+		r = flush_once(e, &moved);
+	}
+	lock_take(&e->lock);
+	e->is_flushing = false;
+	if (r < 0) {
+		e->error = r;
+		e->error_count++;
+		e->error_total++;
+		say(e, r);
+		if (e->sent_generation < e->generation)
+			writeback_retry_locked(e);
+	}
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
+}
+
+int
+upload_flush(struct entry *e, struct waiter *w)
+{
+	uint64_t want;
+	unsigned errors;
+	struct waiter own;
+	int r = 0;
+
+	if (w == NULL)
+		waiter_init(&own);
+	else
+		waiter_reset(w);
+	lock_take(&e->lock);
+	want = e->generation;
+	errors = e->error_total;
+	while (r == 0 && !e->is_unlinked && e->sent_generation < want) {
+		if (e->error_total != errors) {
+			r = e->error;
+			break;
+		}
+		writeback_bytes_locked(e);
+		r = waiter_wait_in(w == NULL ? &own : w, &e->waiters, &e->lock);
+	}
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	return r;
+}

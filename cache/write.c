@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * write.c - changes of the bytes of an open file, into its chunk file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cache/change.h"
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/fetch.h"
+#include "cache/parts.h"
+#include "cache/write.h"
+#include "s3/base/wait.h"
+
+/* Whether a request has bytes of [off, end) on their way. */
+static bool
+is_frozen(const struct entry *e, uint64_t off, uint64_t end)
+{
+	for (struct list *l = e->frozen.next; l != &e->frozen; l = l->next) {
+		const struct frozen *f = LIST_ENTRY(l, struct frozen, link);
+
+		if (f->off < end && off < f->end)
+			return true;
+	}
+	return false;
+}
+
+/* The row says that something is here that S3 has not, before it is. */
+static int
+mark_row(struct entry *e)
+{
+	struct change ch;
+	int r;
+
+	if (e->is_unlinked)
+		return state_bytes_apply(&e->state, BYTES_ON_WRITE);
+	r = change_begin_node(e->cache, e->node, &ch);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	r = change_bytes(&ch, BYTES_ON_WRITE);
+	if (r == 0)
+		change_attrs(&ch, ATTRS_ON_SET); /* its times */
+	r = change_end(&ch, r);
+	return r == 0 ? state_bytes_apply(&e->state, BYTES_ON_WRITE) : r;
+}
+
+/*
+ * Begin a change of [off, end): wait until none of it is on its way to S3.
+ * With ${append} the range moves to the end of the file.
+ */
+static int
+begin_locked(struct entry *e, uint64_t *off, uint64_t *end, bool append,
+    struct waiter *w)
+{
+	uint64_t len = *end - *off;
+	int r = 0;
+
+	for (;;) {
+		if (append) {
+			*off = e->size;
+			*end = e->size + len;
+		}
+		if (e->is_superseded && !e->is_unlinked)
+			return -ESTALE;
+		if (*end > S3_OBJECT_MAX)
+			return -EFBIG;
+		/* Beyond the end, the zeros between change, too. */
+		if (!is_frozen(e, *off < e->size ? *off : e->size, *end))
+			break;
+		r = waiter_wait_in(w, &e->waiters, &e->lock);
+		if (r < 0)
+			return r;
+	}
+	if (e->state == BYTES_CLEAN || e->state == BYTES_CONFLICT)
+		r = mark_row(e);
+	if (r == 0)
+		fetch_cancel_whole(e);
+	return r;
+}
+
+/* What a change leaves behind: [off, end) is not in S3. */
+static void
+end_locked(struct entry *e, uint64_t off, uint64_t end)
+{
+	e->generation++;
+	e->mtime_ns = clock_wall_ns(e->cache->clock);
+	entry_set_modified_locked(e, true);
+	parts_changed_locked(e, off, end);
+}
+
+static void
+withdraw_crcs(struct entry *e, uint64_t off, uint64_t end)
+{
+	for (uint64_t at = chunk_block_start(off); at < end; at += CHUNK_BLOCK)
+		chunk_clear_crc(&e->chunk, at / CHUNK_BLOCK);
+}
+
+/* [off, end), which is in the chunk file, is present and dirty. */
+static int
+note_locked(struct entry *e, uint64_t off, uint64_t end)
+{
+	uint64_t before = rangeset_bytes(&e->chunk.present);
+	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
+	int r;
+
+	r = rangeset_add(&e->chunk.dirty, off, end);
+	if (r < 0)
+		return r;
+	stats_add(&e->cache->stats, STAT_DIRTY_BYTES,
+	    rangeset_bytes(&e->chunk.dirty) - dirty);
+	r = chunk_add(&e->chunk, off, end - off);
+	/* What was set aside is given back whole by who did. */
+	atomic_fetch_add(&e->cache->space.present,
+	    rangeset_bytes(&e->chunk.present) - before);
+	return r;
+}
+
+/* The file grows to ${size}: zeros. */
+static int
+grow_locked(struct entry *e, uint64_t size)
+{
+	int r;
+
+	if (size <= e->size)
+		return 0;
+	withdraw_crcs(e, e->size, e->size + 1);
+	if (ftruncate(e->chunk.fd, (off_t)size) < 0)
+		return -errno;
+	r = note_locked(e, e->size, size);
+	if (r == 0)
+		e->size = size;
+	return r;
+}
+
+static int
+put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
+{
+	uint64_t end = off + len;
+	int r;
+
+	r = grow_locked(e, off);
+	if (r < 0)
+		return r;
+	withdraw_crcs(e, off, end);
+	r = chunk_write(&e->chunk, off, data, len);
+	if (r == 0)
+		r = note_locked(e, off, end);
+	if (r == 0 && end > e->size)
+		e->size = end;
+	return r;
+}
+
+/* Room for a change of [off, end): also for the zeros before it. */
+static int
+reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
+    uint64_t *ret)
+{
+	uint64_t size;
+
+	lock_take(&e->lock);
+	size = e->size;
+	lock_drop(&e->lock);
+	if (end > S3_OBJECT_MAX)
+		return -EFBIG;
+	*ret = end > size + len ? end - size : len;
+	/* Uploads that are under way make room when they end. */
+	return w == NULL ? evict_reserve(e->cache->evict, *ret)
+			 : evict_for_write(e->cache->evict, *ret, w);
+}
+
+int
+write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
+    bool append, struct waiter *w)
+{
+	uint64_t end = off + len, room = 0;
+	struct waiter own;
+	int r;
+
+	if (len == 0)
+		return 0;
+	r = reserve(e, append ? len : end, len, w, &room);
+	if (r < 0)
+		return r;
+	if (w == NULL)
+		waiter_init(&own);
+	lock_take(&e->lock);
+	r = begin_locked(e, &off, &end, append, w == NULL ? &own : w);
+	if (r == 0)
+		r = put_locked(e, off, data, len);
+	if (r == 0)
+		end_locked(e, off, end);
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	space_release(&e->cache->space, room);
+	return r;
+}
+
+/* Let go of what lies beyond ${size}. */
+static int
+shrink_locked(struct entry *e, uint64_t size)
+{
+	uint64_t before = rangeset_bytes(&e->chunk.present);
+	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
+	int r;
+
+	withdraw_crcs(e, size, e->size);
+	/* A tail: needs no memory. */
+	(void)rangeset_remove(&e->chunk.present, size, UINT64_MAX);
+	(void)rangeset_remove(&e->chunk.dirty, size, UINT64_MAX);
+	e->chunk.is_changed = true;
+	space_freed(
+	    &e->cache->space, before - rangeset_bytes(&e->chunk.present));
+	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
+	    dirty - rangeset_bytes(&e->chunk.dirty));
+	r = ftruncate(e->chunk.fd, (off_t)size) < 0 ? -errno : 0;
+	e->size = size;
+	if (e->chunk.base_size > size)
+		e->chunk.base_size = size;
+	return r;
+}
+
+int
+write_truncate(struct entry *e, uint64_t size, struct waiter *w)
+{
+	uint64_t off = size, end = S3_OBJECT_MAX, room = 0;
+	struct waiter own;
+	int r;
+
+	r = reserve(e, size, 0, w, &room);
+	if (r < 0)
+		return r;
+	if (w == NULL)
+		waiter_init(&own);
+	lock_take(&e->lock);
+	if (size == e->size) {
+		r = 0;
+	} else {
+		if (size > e->size)
+			off = e->size;
+		r = begin_locked(e, &off, &end, false, w == NULL ? &own : w);
+		if (r == 0)
+			r = size > e->size ? grow_locked(e, size)
+					   : shrink_locked(e, size);
+		if (r == 0)
+			end_locked(e, size, S3_OBJECT_MAX);
+	}
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	space_release(&e->cache->space, room);
+	return r;
+}
+
+int
+write_clone(struct entry *e, const char *key, const char *etag, uint64_t size,
+    struct waiter *w)
+{
+	uint64_t off = 0, end = S3_OBJECT_MAX;
+	struct waiter own;
+	int r;
+
+	if (w == NULL)
+		waiter_init(&own);
+	lock_take(&e->lock);
+	r = begin_locked(e, &off, &end, false, w == NULL ? &own : w);
+	if (r == 0 && e->size > 0)
+		r = 1;
+	if (r == 0)
+		r = entry_set_base_locked(e, key, etag);
+	if (r == 0) {
+		e->size = size;
+		e->object_size = size;
+		e->chunk.base_size = size;
+		end_locked(e, size, size);
+	}
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	return r;
+}
+
+/* Zeros instead of what is in [off, end), within the file. */
+static int
+punch_locked(struct entry *e, uint64_t off, uint64_t end)
+{
+	withdraw_crcs(e, off, end);
+	if (fallocate(e->chunk.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)off, (off_t)(end - off)) < 0)
+		return -errno;
+	return note_locked(e, off, end);
+}
+
+int
+write_zero(
+    struct entry *e, uint64_t off, uint64_t end, bool grow, struct waiter *w)
+{
+	uint64_t room = 0;
+	struct waiter own;
+	int r;
+
+	r = reserve(e, end, end - off, w, &room);
+	if (r < 0)
+		return r;
+	if (w == NULL)
+		waiter_init(&own);
+	lock_take(&e->lock);
+	r = begin_locked(e, &off, &end, false, w == NULL ? &own : w);
+	if (r == 0 && grow)
+		r = grow_locked(e, end);
+	if (end > e->size)
+		end = e->size;
+	if (r == 0 && off < end)
+		r = punch_locked(e, off, end);
+	if (r == 0 && off < end)
+		end_locked(e, off, end);
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	space_release(&e->cache->space, room);
+	return r;
+}

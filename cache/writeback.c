@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * writeback.c - what is sent when, and the threads that send it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "cache/core.h"
+#include "cache/entry.h"
+#include "cache/writeback.h"
+#include "s3/base/lock.h"
+#include "s3/base/log.h"
+#include "s3/base/map.h"
+#include "s3/base/wait.h"
+
+#define THREADS_MAX   32
+#define RETRY_MIN_MS  5000
+#define RETRY_MAX_MS  300000
+#define NEVER         INT64_MAX
+#define ATTRS_RUNNING 16 /* of them, at once */
+
+/* Attributes that wait for their time. */
+struct due {
+	struct list link;
+	struct cache *cache;
+	struct task task;
+	uint64_t id;     /* of the row */
+	int64_t due_ms;  /* monotonic */
+	unsigned errors; /* in a row */
+};
+
+struct writeback {
+	struct cache *cache;             /* [I] */
+	const struct writeback_ops *ops; /* [I] */
+	struct lock lock;
+	pthread_cond_t work; /* a task was posted, or the end is near */
+	struct list tasks;   /* [lock] */
+	pthread_t threads[THREADS_MAX];
+	unsigned thread_count; /* [lock] */
+	unsigned idle;         /* [lock] */
+	bool is_stopping;      /* [lock] */
+	pthread_t clock;       /* of what is due */
+	bool has_clock;
+	struct waiter tick; /* of the clock thread */
+	struct list due;    /* [lock] struct due */
+	struct map by_id;   /* [lock] of those in the list */
+	unsigned running;   /* [lock] of them, taken off the list */
+	struct list failed; /* [lock] struct entry, by retry_link */
+	struct list idlers; /* [lock] struct waiter: until nothing runs */
+};
+
+static int64_t
+now_ms(const struct writeback *wb)
+{
+	return clock_mono_ms(wb->cache->clock);
+}
+
+/* ---- the pool ---- */
+
+static void *
+run_tasks(void *arg)
+{
+	struct writeback *wb = arg;
+	struct list *l;
+
+	lock_take(&wb->lock);
+	for (;;) {
+		l = list_pop(&wb->tasks);
+		if (l != NULL) {
+			struct task *task = LIST_ENTRY(l, struct task, link);
+
+			lock_drop(&wb->lock);
+			task->run(task);
+			lock_take(&wb->lock);
+			continue;
+		}
+		if (wb->is_stopping)
+			break;
+		wb->idle++;
+		(void)pthread_cond_wait(&wb->work, &wb->lock.mutex);
+		wb->idle--;
+	}
+	lock_drop(&wb->lock);
+	return NULL;
+}
+
+void
+writeback_post(struct writeback *wb, struct task *task)
+{
+	lock_take(&wb->lock);
+	list_init(&task->link);
+	list_append(&wb->tasks, &task->link);
+	if (wb->idle == 0 && wb->thread_count < THREADS_MAX &&
+	    pthread_create(
+		&wb->threads[wb->thread_count], NULL, run_tasks, wb) == 0)
+		wb->thread_count++;
+	(void)pthread_cond_signal(&wb->work); /* never fails */
+	lock_drop(&wb->lock);
+}
+
+/* ---- bytes ---- */
+
+static void
+run_flush(struct task *task)
+{
+	struct entry *e = LIST_ENTRY(task, struct entry, flush_task);
+
+	e->cache->writeback->ops->bytes(e);
+	entry_put(e);
+}
+
+void
+writeback_bytes_locked(struct entry *e)
+{
+	if (e->is_flushing)
+		return;
+	e->is_flushing = true;
+	entry_hold(e);
+	e->flush_task.run = run_flush;
+	writeback_post(e->cache->writeback, &e->flush_task);
+}
+
+void
+writeback_retry_locked(struct entry *e)
+{
+	struct writeback *wb = e->cache->writeback;
+	unsigned shift = e->error_count > 7 ? 7 : e->error_count;
+	int64_t delay = (int64_t)RETRY_MIN_MS << (shift == 0 ? 0 : shift - 1);
+
+	lock_take(&wb->lock);
+	if (!wb->is_stopping && list_is_empty(&e->retry_link)) {
+		entry_hold(e);
+		e->retry_ms =
+		    now_ms(wb) + (delay > RETRY_MAX_MS ? RETRY_MAX_MS : delay);
+		list_append(&wb->failed, &e->retry_link);
+	}
+	lock_drop(&wb->lock);
+	waiter_wake(&wb->tick);
+}
+
+/* Take an entry whose time has come off the list; NULL: none. */
+static struct entry *
+next_failed(struct writeback *wb, int64_t now, int64_t *ret_next)
+{
+	struct entry *found = NULL;
+
+	lock_take(&wb->lock);
+	for (struct list *l = wb->failed.next; l != &wb->failed; l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, retry_link);
+
+		if (e->retry_ms <= now) {
+			list_remove(l);
+			found = e;
+			break;
+		}
+		if (e->retry_ms < *ret_next)
+			*ret_next = e->retry_ms;
+	}
+	lock_drop(&wb->lock);
+	return found;
+}
+
+static void
+post_failed(struct writeback *wb, int64_t now, int64_t *ret_next)
+{
+	struct entry *e;
+
+	while ((e = next_failed(wb, now, ret_next)) != NULL) {
+		lock_take(&e->lock);
+		if (e->sent_generation < e->generation)
+			writeback_bytes_locked(e);
+		lock_drop(&e->lock);
+		entry_put(e);
+	}
+}
+
+/* ---- attributes ---- */
+
+static void add_due(struct writeback *wb, struct due *due, int64_t delay_ms);
+
+static void
+run_attrs(struct task *task)
+{
+	struct due *due = LIST_ENTRY(task, struct due, task);
+	struct writeback *wb = due->cache->writeback;
+	int r = wb->ops->attrs(due->cache, due->id, NULL);
+	int64_t delay = RETRY_MIN_MS;
+
+	lock_take(&wb->lock);
+	wb->running--;
+	waiter_wake_all(&wb->idlers);
+	if (r < 0 && !wb->is_stopping) {
+		for (unsigned i = 0; i < due->errors && delay < RETRY_MAX_MS;
+		     i++)
+			delay *= 2;
+		due->errors++;
+		add_due(wb, due, delay);
+	} else {
+		free(due);
+	}
+	lock_drop(&wb->lock);
+}
+
+/* Put it on the list, or let go of it where there is one.  Lock is held. */
+static void
+add_due(struct writeback *wb, struct due *due, int64_t delay_ms)
+{
+	if (map_find(&wb->by_id, due->id) != NULL ||
+	    map_set(&wb->by_id, due->id, 1) < 0) {
+		free(due); /* the row says so still: the next drain */
+		return;
+	}
+	due->due_ms = now_ms(wb) + delay_ms;
+	list_init(&due->link);
+	list_append(&wb->due, &due->link);
+	waiter_wake(&wb->tick);
+}
+
+void
+writeback_attrs(struct cache *c, uint64_t id)
+{
+	struct writeback *wb = c->writeback;
+	struct due *due = calloc(1, sizeof(*due));
+
+	if (due == NULL)
+		return; /* likewise */
+	due->cache = c;
+	due->id = id;
+	due->task.run = run_attrs;
+	lock_take(&wb->lock);
+	add_due(wb, due, c->config.write_delay_ms);
+	lock_drop(&wb->lock);
+}
+
+void
+writeback_attrs_sent(struct cache *c, uint64_t id)
+{
+	struct writeback *wb = c->writeback;
+
+	lock_take(&wb->lock);
+	for (struct list *l = wb->due.next; l != &wb->due; l = l->next) {
+		struct due *due = LIST_ENTRY(l, struct due, link);
+
+		if (due->id != id)
+			continue;
+		list_remove(l);
+		(void)map_remove(&wb->by_id, id); /* it is there */
+		free(due);
+		break;
+	}
+	lock_drop(&wb->lock);
+}
+
+/* Post what is due at ${now}; all of it, if that is NEVER. */
+static void
+post_due(struct writeback *wb, int64_t now, int64_t *ret_next)
+{
+	struct list ready;
+	struct list *l, *next;
+
+	list_init(&ready);
+	lock_take(&wb->lock);
+	for (l = wb->due.next; l != &wb->due; l = next) {
+		struct due *due = LIST_ENTRY(l, struct due, link);
+
+		next = l->next;
+		if (due->due_ms > now || wb->running >= ATTRS_RUNNING) {
+			if (due->due_ms < *ret_next)
+				*ret_next = due->due_ms;
+			continue;
+		}
+		list_remove(l);
+		(void)map_remove(&wb->by_id, due->id); /* it is there */
+		wb->running++;
+		list_append(&ready, l);
+	}
+	lock_drop(&wb->lock);
+	while ((l = list_pop(&ready)) != NULL)
+		writeback_post(wb, &LIST_ENTRY(l, struct due, link)->task);
+}
+
+unsigned
+writeback_attrs_count(struct writeback *wb)
+{
+	unsigned count;
+
+	lock_take(&wb->lock);
+	count = (unsigned)wb->by_id.count + wb->running;
+	lock_drop(&wb->lock);
+	return count;
+}
+
+/* ---- the clock ---- */
+
+static bool
+is_stopping(struct writeback *wb)
+{
+	bool stop;
+
+	lock_take(&wb->lock);
+	stop = wb->is_stopping;
+	lock_drop(&wb->lock);
+	return stop;
+}
+
+static void *
+run_clock(void *arg)
+{
+	struct writeback *wb = arg;
+
+	while (!is_stopping(wb)) {
+		int64_t now = now_ms(wb), next = NEVER;
+
+		post_due(wb, now, &next);
+		post_failed(wb, now, &next);
+		if (next < NEVER)
+			next = next > now ? next - now : 10;
+		/* Woken, or it is time. */
+		(void)waiter_wait(
+		    &wb->tick, next == NEVER ? WAIT_FOREVER : next);
+	}
+	return NULL;
+}
+
+int
+writeback_new(
+    struct cache *c, const struct writeback_ops *ops, struct writeback **ret)
+{
+	struct writeback *wb = calloc(1, sizeof(*wb));
+	int r;
+
+	if (wb == NULL)
+		return -ENOMEM;
+	wb->cache = c;
+	wb->ops = ops;
+	lock_init(&wb->lock);
+	(void)pthread_cond_init(&wb->work, NULL); /* never fails */
+	waiter_init(&wb->tick);
+	list_init(&wb->tasks);
+	list_init(&wb->due);
+	list_init(&wb->failed);
+	list_init(&wb->idlers);
+	map_init(&wb->by_id);
+	r = pthread_create(&wb->clock, NULL, run_clock, wb);
+	if (r != 0) {
+		writeback_free(wb);
+		return -r;
+	}
+	wb->has_clock = true;
+	*ret = wb;
+	return 0;
+}
+
+/* Let go of what waits for its time: rows and log have it. */
+static void
+let_go(struct writeback *wb)
+{
+	struct list *l;
+
+	while ((l = list_pop(&wb->failed)) != NULL)
+		entry_put(LIST_ENTRY(l, struct entry, retry_link));
+	while ((l = list_pop(&wb->due)) != NULL)
+		free(LIST_ENTRY(l, struct due, link));
+}
+
+void
+writeback_stop(struct writeback *wb)
+{
+	if (wb == NULL)
+		return;
+	lock_take(&wb->lock);
+	wb->is_stopping = true;
+	(void)pthread_cond_broadcast(&wb->work);
+	lock_drop(&wb->lock);
+	waiter_wake(&wb->tick);
+	if (wb->has_clock)
+		(void)pthread_join(wb->clock, NULL); /* it exists */
+	wb->has_clock = false;
+	for (unsigned i = 0; i < wb->thread_count; i++)
+		(void)pthread_join(wb->threads[i], NULL); /* likewise */
+	wb->thread_count = 0;
+	let_go(wb);
+}
+
+void
+writeback_free(struct writeback *wb)
+{
+	if (wb == NULL)
+		return;
+	map_fini(&wb->by_id);
+	waiter_fini(&wb->tick);
+	(void)pthread_cond_destroy(&wb->work);
+	lock_fini(&wb->lock);
+	free(wb);
+}
+
+/* ---- drain ---- */
+
+/* All that waits is due. */
+static void
+make_due(struct writeback *wb)
+{
+	lock_take(&wb->lock);
+	for (struct list *l = wb->due.next; l != &wb->due; l = l->next)
+		LIST_ENTRY(l, struct due, link)->due_ms = 0;
+	lock_drop(&wb->lock);
+}
+
+/* Wait until no attributes are on their way. */
+static int
+wait_attrs(struct writeback *wb, struct waiter *w)
+{
+	int r = 0;
+
+	lock_take(&wb->lock);
+	while (r == 0 && wb->running > 0)
+		r = waiter_wait_in(w, &wb->idlers, &wb->lock);
+	lock_drop(&wb->lock);
+	return r;
+}
+
+int
+writeback_drain_attrs(
+    struct writeback *wb, struct waiter *w, uint64_t *ret_left)
+{
+	int64_t start = now_ms(wb), soon, next;
+	int r = 0;
+
+	soon = start + wb->cache->config.write_delay_ms;
+	make_due(wb);
+	do {
+		next = NEVER;
+		/* Those that failed meanwhile are due after this. */
+		post_due(wb, soon, &next);
+		r = wait_attrs(wb, w);
+	} while (r == 0 && next <= soon);
+	*ret_left = writeback_attrs_count(wb);
+	return r;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * writeback.h - what is sent when, and the threads that send it.
+ *
+ * A pool of threads, started as there is work, runs *tasks* in the order in
+ * which they were posted; a task may wait for S3.  A clock thread posts what
+ * is due: attributes after write_delay, failed uploads again after 5 s, then
+ * twice as long, up to 5 minutes.
+ *
+ * What is owed is in rows and entries; here is only when to look at it again.
+ */
+#ifndef CACHE_WRITEBACK_H
+#define CACHE_WRITEBACK_H
+
+#include <stdint.h>
+
+#include "cache/task.h"
+
+/* Opaque types. */
+struct cache;
+struct entry;
+struct waiter;
+struct writeback;
+
+/* What the pool does, each on a thread of its own. */
+struct writeback_ops {
+	void (*bytes)(struct entry *e); /* upload_run() */
+	int (*attrs)(struct cache *c, uint64_t id, struct waiter *w);
+};
+
+/* ${ops} is borrowed until writeback_free(). */
+int writeback_new(
+    struct cache *c, const struct writeback_ops *ops, struct writeback **ret);
+
+/* Run what was posted, end the threads, let go of what waits to be tried
+ * again.  NULL is fine. */
+void writeback_stop(struct writeback *wb);
+void writeback_free(struct writeback *wb);
+
+/* Threads: any.  Locks: a leaf. */
+void writeback_post(struct writeback *wb, struct task *task);
+
+/* The bytes of ${e} are to be in S3 soon.  Locks: the entry's is held. */
+void writeback_bytes_locked(struct entry *e);
+
+/* They could not be sent: try again later.  Locks: the entry's is held. */
+void writeback_retry_locked(struct entry *e);
+
+/* The attributes of row ${id} changed: they follow after write_delay, unless
+ * something else carries them.  Locks: leaf. */
+void writeback_attrs(struct cache *c, uint64_t id);
+
+/* They were sent: nothing is due any more.  Locks: leaf. */
+void writeback_attrs_sent(struct cache *c, uint64_t id);
+
+/* Send all attributes that wait for their time now.  ${*ret_left}: how many
+ * still wait, after they failed.  Returns: 0; -EINTR. */
+int writeback_drain_attrs(
+    struct writeback *wb, struct waiter *w, uint64_t *ret_left);
+
+/* How many rows wait for their attributes to be sent. */
+unsigned writeback_attrs_count(struct writeback *wb);
+
+#endif

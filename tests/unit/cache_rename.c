@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_rename.c - rename of files: what it costs, what moves along, and what
+ * is left when it goes wrong.
+ *
+ * Role:    unit test of cache/rename.c.
+ */
+#include "tests/unit/cache_names.h"
+
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static int
+mv(uint64_t dir, const char *name, uint64_t new_dir, const char *new_name)
+{
+	int r = cache_rename(
+	    cache, &AT(dir, name), &AT(new_dir, new_name), 0, NULL);
+
+	tick();
+	return r;
+}
+
+static int
+chmod_node(uint64_t node, uint32_t mode)
+{
+	const struct cache_set set = { .what = CACHE_SET_MODE, .mode = mode };
+	struct cache_attr attr;
+
+	return cache_setattr(cache, node, NULL, &set, NULL, &attr);
+}
+
+static void
+test_rename(void **state)
+{
+	struct cache_attr before, after;
+	uint64_t d;
+
+	(void)state;
+	fake_put(s3, "f", 300, 1);
+	fake_meta(s3, "f", "color", "red");
+	list_dir(ROOT);
+	before = get(ROOT, "f");
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	after = get(ROOT, "g");
+	assert_int_equal(after.node, before.node);
+	assert_int_equal(after.ino, before.ino);
+	assert_int_equal(after.size, 300);
+	assert_int_equal(after.mtime_ns, before.mtime_ns);
+	assert_false(exists(ROOT, "f"));
+	assert_clean(ROOT, "g");
+	assert_meta("g", "color", "red");
+	assert_false(fake_has(s3, "f"));
+	d = make_dir(ROOT, "d");
+	fake_count_reset(s3);
+	assert_int_equal(mv(ROOT, "g", d, "h"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	assert_int_equal(get(d, "h").node, before.node);
+	assert_true(fake_has(s3, "d/h"));
+	assert_int_equal(mv(ROOT, "g", d, "h"), -ENOENT);
+}
+
+static void
+test_rename_over(void **state)
+{
+	uint64_t node;
+
+	(void)state;
+	fake_put_text(s3, "f", "new text");
+	fake_put_text(s3, "g", "old text, longer");
+	fake_put(s3, "d/", 0, 1);
+	list_dir(ROOT);
+	node = get(ROOT, "f").node;
+	assert_int_equal(mv(ROOT, "f", ROOT, "f"), 0);
+	assert_int_equal(mv(ROOT, "f", ROOT, "d"), -EISDIR);
+	assert_int_equal(mv(ROOT, "d", ROOT, "f"), -ENOTDIR);
+	assert_int_equal(cache_rename(cache, &AT(ROOT, "f"), &AT(ROOT, "g"),
+			     RENAME_NOREPLACE, NULL),
+	    -EEXIST);
+	assert_int_equal(cache_rename(cache, &AT(ROOT, "f"), &AT(ROOT, "g"),
+			     RENAME_EXCHANGE, NULL),
+	    -EINVAL);
+	assert_int_equal(mv(ROOT, "f", ROOT, ".pailfs"), -EINVAL);
+	assert_cost((struct cost){ 0 });
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	assert_int_equal(get(ROOT, "g").node, node);
+	assert_object("g", "new text");
+	assert_false(fake_has(s3, "f"));
+	assert_int_equal(cache_rename(cache, &AT(ROOT, "g"), &AT(ROOT, "f"),
+			     RENAME_NOREPLACE, NULL),
+	    0);
+	assert_object("f", "new text");
+}
+
+/* What is open of both goes on. */
+static void
+test_rename_open(void **state)
+{
+	struct cache_file *f, *g;
+
+	(void)state;
+	fake_put_text(s3, "f", "new text");
+	fake_put_text(s3, "g", "old text, longer");
+	list_dir(ROOT);
+	f = open_file(ROOT, "f");
+	g = open_file(ROOT, "g");
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_text(g, "old text, longer");
+	assert_text(f, "new text");
+	assert_int_equal(cache_file_write(f, 0, "NEW", 3, false, NULL), 0);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("g", "NEW text");
+	assert_false(fake_has(s3, "f"));
+	assert_int_equal(cache_file_flush(g, NULL), 0);
+	cache_file_close(f);
+	cache_file_close(g);
+	assert_clean(ROOT, "g");
+	assert_text(f = open_file(ROOT, "g"), "NEW text");
+	cache_file_close(f);
+}
+
+/* Dirty bytes stay with the entry. */
+static void
+test_rename_dirty(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	fake_put_text(s3, "f", "some text");
+	list_dir(ROOT);
+	f = open_file(ROOT, "f");
+	assert_int_equal(cache_file_write(f, 0, "SOME", 4, false, NULL), 0);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_object("g", "some text");
+	assert_false(fake_has(s3, "f"));
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("g", "SOME text");
+	assert_false(fake_has(s3, "f"));
+	cache_file_close(f);
+	assert_clean(ROOT, "g");
+}
+
+/* What S3 does not have moves without a request, over anything. */
+static void
+test_rename_unsent(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	fake_put_text(s3, "h", "replaced");
+	list_dir(ROOT);
+	f = create(ROOT, "f", "unsent");
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_int_equal(mv(ROOT, "g", ROOT, "h"), 0);
+	assert_cost((struct cost){ 0 });
+	assert_object("h", "replaced");
+	assert_false(exists(ROOT, "g"));
+	assert_int_equal(get(ROOT, "h").size, 6);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_cost((struct cost){ .puts = 1 });
+	assert_object("h", "unsent");
+	cache_file_close(f);
+	assert_clean(ROOT, "h");
+}
+
+/* Over a name whose object S3 has still, and away from there. */
+static void
+test_rename_unsent_away(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	fake_put_text(s3, "h", "replaced");
+	list_dir(ROOT);
+	f = create(ROOT, "f", "unsent");
+	assert_int_equal(mv(ROOT, "f", ROOT, "h"), 0);
+	assert_int_equal(mv(ROOT, "h", ROOT, "k"), 0);
+	assert_cost((struct cost){ .deletes = 1 });
+	assert_false(fake_has(s3, "h"));
+	assert_false(exists(ROOT, "h"));
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("k", "unsent");
+	cache_file_close(f);
+	/* A clean one over an unsent one. */
+	f = create(ROOT, "u", "to go");
+	assert_int_equal(mv(ROOT, "k", ROOT, "u"), 0);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_text(f, "to go");
+	cache_file_close(f);
+	assert_object("u", "unsent");
+	assert_false(fake_has(s3, "k"));
+}
+
+/* Attributes that were set go along; later ones do not get lost. */
+static void
+test_rename_attributes(void **state)
+{
+	struct buf value = BUF_INIT(100);
+	uint64_t node;
+
+	(void)state;
+	list_dir(ROOT);
+	create_text(ROOT, "f", "text");
+	node = get(ROOT, "f").node;
+	assert_int_equal(
+	    cache_setxattr(cache, node,
+		&(struct cache_xattr){ "user.a", "b", 1, 0 }, NULL),
+	    0);
+	assert_int_equal(chmod_node(node, 0600), 0);
+	fake_count_reset(s3);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	assert_clean(ROOT, "g");
+	assert_meta("g", "mode", "33152");
+	assert_int_equal(get(ROOT, "g").mode, S_IFREG | 0600);
+	assert_int_equal(
+	    cache_getxattr(cache, node, "user.a", NULL, &value), 0);
+	assert_string_equal(buf_str(&value), "b");
+	buf_fini(&value);
+}
+
+/* Uploaded under a temporary name, renamed to what it is. */
+static void
+test_rename_type(void **state)
+{
+	(void)state;
+	list_dir(ROOT);
+	create_text(ROOT, ".page.tmp123", "<html>");
+	fake_count_reset(s3);
+	assert_int_equal(mv(ROOT, ".page.tmp123", ROOT, "page.html"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	assert_type("page.html", "text/html");
+	assert_clean(ROOT, "page.html");
+	/* What another tool has given stays. */
+	fake_put(s3, "a.bin", 10, 1);
+	fake_meta(s3, "a.bin", "color", "red");
+	atomic_fetch_add(&now_ms, 2 * TTL);
+	list_dir(ROOT);
+	assert_int_equal(mv(ROOT, "a.bin", ROOT, "a.html"), 0);
+	assert_meta("a.html", "color", "red");
+	assert_null(fake_type_of(s3, "a.html"));
+}
+
+/* The directory that is left stays, if only keys made it. */
+static void
+test_rename_last(void **state)
+{
+	uint64_t d;
+
+	(void)state;
+	fake_put(s3, "d/f", 10, 1);
+	list_dir(ROOT);
+	d = get(ROOT, "d").node;
+	list_dir(d);
+	assert_int_equal(mv(d, "f", d, "g"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 1 });
+	assert_int_equal(mv(d, "g", ROOT, "g"), 0);
+	assert_cost((struct cost){ .puts = 1, .copies = 1, .deletes = 1 });
+	assert_true(fake_has(s3, "d/"));
+	assert_true(fake_has(s3, "g"));
+}
+
+/* Other versions than we know, at the source and at the target. */
+static void
+test_rename_other_version(void **state)
+{
+	(void)state;
+	fake_put(s3, "f", 10, 1);
+	fake_put(s3, "g", 20, 1);
+	list_dir(ROOT);
+	fake_put(s3, "f", 30, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_int_equal(fake_size(s3, "g"), 30);
+	assert_int_equal(get(ROOT, "g").size, 30);
+	fake_put(s3, "h", 40, 1);
+	list_dir(ROOT);
+	fake_put(s3, "g", 50, 1);
+	assert_int_equal(mv(ROOT, "g", ROOT, "k"), 0);
+	fake_put(s3, "l", 60, 1); /* not known to be there */
+	assert_int_equal(mv(ROOT, "k", ROOT, "l"), 0);
+	assert_int_equal(fake_size(s3, "l"), 50);
+	assert_false(fake_has(s3, "k"));
+	fake_remove(s3, "l");
+	assert_int_equal(mv(ROOT, "l", ROOT, "m"), -ENOENT);
+	assert_false(exists(ROOT, "l"));
+	assert_false(exists(ROOT, "m"));
+}
+
+static void
+test_rename_fails(void **state)
+{
+	uint64_t node, rows;
+
+	(void)state;
+	fake_put(s3, "f", 10, 1);
+	list_dir(ROOT);
+	node = get(ROOT, "f").node;
+	rows = row_count();
+	fake_fail(s3, S3_COPY_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), -EACCES);
+	assert_false(exists(ROOT, "g"));
+	assert_int_equal(get(ROOT, "f").node, node);
+	assert_int_equal(row_count(), rows);
+	/* The copy was made, the answer is lost. */
+	fake_lose(s3, S3_COPY_OBJECT, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_int_equal(get(ROOT, "g").node, node);
+	assert_false(fake_has(s3, "f"));
+	/* The old one cannot be deleted: at the second try it can. */
+	fake_fail(s3, S3_DELETE_OBJECT, -EIO, 1);
+	assert_int_equal(mv(ROOT, "g", ROOT, "h"), 0);
+	assert_false(fake_has(s3, "g"));
+	/* It can not: the name has moved, and the old one shows. */
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 2);
+	assert_int_equal(mv(ROOT, "h", ROOT, "k"), 0);
+	assert_int_equal(get(ROOT, "k").node, node);
+	assert_true(exists(ROOT, "h"));
+	assert_int_not_equal(get(ROOT, "h").node, node);
+	assert_int_equal(cache_unlink(cache, ROOT, "h", NULL), 0);
+	assert_false(fake_has(s3, "h"));
+}
+
+static void *
+run_rename(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)cache_rename(
+	    cache, &AT(ROOT, "f"), &AT(ROOT, "g"), 0, NULL);
+}
+
+/* While the old object is being deleted, a list has it still. */
+static void
+test_rename_late_list(void **state)
+{
+	pthread_t thread;
+	uint64_t node;
+	void *r;
+
+	(void)state;
+	fake_put(s3, "f", 10, 1);
+	list_dir(ROOT);
+	node = get(ROOT, "f").node;
+	fake_hold(s3, S3_DELETE_OBJECT, true);
+	assert_int_equal(pthread_create(&thread, NULL, run_rename, NULL), 0);
+	fake_wait_held(s3, 1);
+	while (fake_count(s3, S3_DELETE_OBJECT) == 0)
+		(void)usleep(1000);
+	atomic_fetch_add(&now_ms, 2 * TTL);
+	list_dir(ROOT);
+	assert_true(fake_has(s3, "f"));
+	assert_false(exists(ROOT, "f"));
+	assert_int_equal(get(ROOT, "g").node, node);
+	fake_hold(s3, S3_DELETE_OBJECT, false);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	assert_false(fake_has(s3, "f"));
+	assert_false(exists(ROOT, "f"));
+	assert_int_equal(mv(ROOT, "g", ROOT, "f"), 0);
+	assert_int_equal(get(ROOT, "f").node, node);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_rename),
+		T(test_rename_over),
+		T(test_rename_open),
+		T(test_rename_dirty),
+		T(test_rename_unsent),
+		T(test_rename_unsent_away),
+		T(test_rename_attributes),
+		T(test_rename_type),
+		T(test_rename_last),
+		T(test_rename_other_version),
+		T(test_rename_fails),
+		T(test_rename_late_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
