@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# demo.sh: a bucket on a real S3 server of this machine, mounted and used.
-# "make demo" installs and builds what this needs first.
+# demo.sh: a bucket on a real S3 server of this machine, mounted, read and
+# written.  "make demo" installs and builds what this needs first.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
@@ -14,6 +14,7 @@ bucket=holiday
 work=''
 mnt=''
 server=''
+daemon=''
 
 # What this shell has set for Amazon's cloud is not for the server below.
 while read -r name; do
@@ -26,11 +27,15 @@ die()
 	exit 1
 }
 
+# Also after a failure in the middle, when something may be open or unsent.
 clean_up()
 {
 	if [ -n "$mnt" ] && mountpoint -q "$mnt"; then
-		"$build/pailctl" umount "$mnt" >/dev/null 2>&1 ||
+		timeout 20 "$build/pailctl" umount "$mnt" >/dev/null 2>&1 ||
 			fusermount3 -uz "$mnt" 2>/dev/null || umount -l "$mnt"
+	fi
+	if [ -n "$daemon" ] && [ "$(ps -o comm= -p "$daemon")" = pailfs ]; then
+		kill -KILL "$daemon" 2>/dev/null
 	fi
 	if [ -n "$server" ]; then
 		kill "$server" 2>/dev/null
@@ -87,7 +92,8 @@ print(s.getsockname()[1])') || die "no free port"
 make_files()
 {
 	local d=$work/files
-	mkdir -p "$d"/{photos/2025/lisbon,photos/2026,videos,notes}
+	mkdir -p "$d"/{photos/2025/lisbon,photos/2026,videos,notes} "$work/new"
+	echo '{"from": "LIS", "to": "BER", "seat": "14A"}' >"$work/new/ticket.json"
 	echo 'Bring: passport, sun hat, the good camera.' >"$d/notes/packing.txt"
 	echo 'Größe der Karte: 2 × A4, bitte drucken.' >"$d/notes/Straßenkarte.txt"
 	ffmpeg -v error -f lavfi -i testsrc2=size=1280x720:rate=25:duration=10 \
@@ -100,10 +106,13 @@ make_files()
 			"$d/photos/2025/lisbon/tram %d.jpg" </dev/null
 }
 
-# Put the files into the bucket as any S3 program would.
-upload()
+# The bucket as any S3 program sees it, without pailfs: "fill FOLDER" puts what
+# is there into it, "check FOLDER" lists it and compares it with the folder,
+# "fetch KEY FILE" gets one object.
+bucket()
 {
-	"$python" - "$url" "$bucket" "$work/files" <<-'EOF'
+	"$python" - "$url" "$bucket" "$@" <<-'EOF'
+	import mimetypes
 	import pathlib
 	import sys
 	import time
@@ -111,20 +120,50 @@ upload()
 	import boto3
 	from botocore.exceptions import EndpointConnectionError
 
-	url, bucket, folder = sys.argv[1:]
+	url, bucket, what, *words = sys.argv[1:]
 	s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1",
 	                  aws_access_key_id="demo",
 	                  aws_secret_access_key="demo-secret")
-	for attempt in range(100):
-	    try:
-	        s3.create_bucket(Bucket=bucket)
-	        break
-	    except EndpointConnectionError:
-	        time.sleep(0.1)
-	files = [p for p in pathlib.Path(folder).rglob("*") if p.is_file()]
-	for path in files:
-	    s3.upload_file(str(path), bucket, str(path.relative_to(folder)))
-	print(len(files), sum(p.stat().st_size for p in files) // 1024)
+
+
+	def fill(folder):
+	    for attempt in range(100):
+	        try:
+	            s3.create_bucket(Bucket=bucket)
+	            break
+	        except EndpointConnectionError:
+	            time.sleep(0.1)
+	    files = [p for p in pathlib.Path(folder).rglob("*") if p.is_file()]
+	    for path in files:
+	        kind = mimetypes.guess_type(path)[0]
+	        s3.upload_file(str(path), bucket, str(path.relative_to(folder)),
+	                       ExtraArgs={"ContentType": kind})
+	    print(len(files), sum(p.stat().st_size for p in files) // 1024)
+
+
+	def check(folder):
+	    folder = pathlib.Path(folder)
+	    left = {p for p in folder.rglob("*") if p.is_file()}
+	    for listed in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+	        key = listed["Key"]
+	        answer = s3.get_object(Bucket=bucket, Key=key)
+	        body, kind = answer["Body"].read(), answer["ContentType"]
+	        print(f"{len(body):>9}  {kind:<16}  {key}")
+	        path = folder / key
+	        if path not in left or path.read_bytes() != body:
+	            sys.exit(f"{key} is not what the mount shows")
+	        if kind != mimetypes.guess_type(path)[0]:
+	            sys.exit(f"{key} has the wrong content type")
+	        left.remove(path)
+	    if left:
+	        sys.exit(f"not in the bucket: {left}")
+
+
+	def fetch(key, file):
+	    s3.download_file(bucket, key, file)
+
+
+	{"fill": fill, "check": check, "fetch": fetch}[what](*words)
 	EOF
 }
 
@@ -137,8 +176,7 @@ play()
 		-show_entries stream=nb_read_frames,width,height,codec_name \
 		-of compact=p=0 "$1" </dev/null) || die "the video did not play"
 	ms=$(($(date +%s%3N) - start))
-	printf '   %s\n   (every frame read and decoded through the mount: %s ms)\n' \
-		"$frames" "$ms"
+	printf '   %s\n   (every frame read and decoded: %s ms)\n' "$frames" "$ms"
 	[[ $frames == *nb_read_frames=250* ]] || die "expected 250 frames"
 }
 
@@ -159,7 +197,7 @@ next_steps()
 
 	== Now a bucket of your own
 
-	   On EC2, with a role that may read the bucket, there is nothing to set:
+	   On EC2, with a role that may use the bucket, there is nothing to set:
 
 	       build/pailfs MY-BUCKET /mnt/somewhere
 
@@ -172,7 +210,8 @@ next_steps()
 
 	       build/pailfs MY-BUCKET /mnt/somewhere -o endpoint=https://s3.example.com
 
-	   A public bucket needs no keys: -o no_sign.  All options: build/pailfs --help.
+	   Only to read: -o ro.  A public bucket needs no keys: -o no_sign,ro.
+	   All options:  build/pailfs --help
 	   Look at it:   build/pailctl status /mnt/somewhere
 	   Unmount:      build/pailctl umount /mnt/somewhere
 	   Install:      make install
@@ -193,7 +232,7 @@ echo "   $url"
 
 title "A bucket, \"$bucket\": some folders, and a video that ffmpeg makes now"
 make_files || die "ffmpeg failed"
-count=$(upload) || die "could not fill the bucket: $(tail -n 5 "$work/server.log")"
+count=$(bucket fill "$work/files") || die "could not fill the bucket: $(tail -n 5 "$work/server.log")"
 read -r objects kib <<<"$count"
 echo "   $objects objects, $kib KiB, put there by boto3"
 
@@ -202,9 +241,10 @@ mnt=$work/mnt
 mkdir "$mnt"
 start=$(date +%s%3N)
 run build/pailfs $bucket "$mnt" \
-	-o "endpoint=$url,passwd_file=$work/passwd,cache=$work/cache,ro" ||
+	-o "endpoint=$url,passwd_file=$work/passwd,cache=$work/cache" ||
 	die "the mount failed"
 echo "   (ready after $(($(date +%s%3N) - start)) ms)"
+daemon=$("$build/pailctl" status "$mnt" | awk '$1 == "pid" { print $2 }')
 run tree --noreport "$mnt" || die "tree failed"
 run cat "$mnt/notes/packing.txt" || die "cat failed"
 
@@ -212,8 +252,27 @@ title "The video, played from the bucket"
 play "$mnt/videos/beach.mp4"
 compare "$work/files/videos/beach.mp4" "$mnt/videos/beach.mp4"
 
+title "Written: a file copied in, a folder renamed, the video made smaller"
+run cp "$work/new/ticket.json" "$mnt/notes/" || die "cp failed"
+run mv "$mnt/photos/2025/lisbon" "$mnt/photos/2025/lisboa" || die "mv failed"
+run ffmpeg -v error -nostdin -i "$mnt/videos/beach.mp4" -vf scale=640:-2 \
+	-preset veryfast -movflags +faststart "$mnt/videos/beach-small.mp4" ||
+	die "ffmpeg failed"
+echo '   (from the mount to the mount; +faststart moves the index to the front'
+echo '   of the file when all else is written)'
+
+title "What the bucket has now, asked by boto3: bytes, content type, key"
+bucket check "$mnt" | sed 's/^/   /'
+[ "${PIPESTATUS[0]}" = 0 ] || die "the bucket has not what was written"
+echo '   (each object compared with its file: the same)'
+bucket fetch videos/beach-small.mp4 "$work/beach-small.mp4" ||
+	die "the new video is not there"
+play "$work/beach-small.mp4"
+echo '   (that was the object, as boto3 fetched it)'
+
 title "What that cost"
 run build/pailctl status "$mnt" || die "pailctl status failed"
+echo '   (among them some, once, that find out what the server can)'
 
 title "Unmounted"
 run build/pailctl umount "$mnt" || die "pailctl umount failed"
