@@ -66,6 +66,7 @@ static()
 		--inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE \
 		-DFUSE_USE_VERSION=314 --suppress=missingIncludeSystem \
 		--suppress=legacyUninitvar --suppress=memleak --suppress=autoVariables \
+		--suppress=normalCheckLevelMaxBranches \
 		-j "$(nproc)" "${src[@]}"
 }
 
