@@ -57,7 +57,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 			 " (?1, ?2, ?3, ?4, ?5, ?6)",
 	[DB_CHUNK_DELETE] = "DELETE FROM chunk WHERE node = ?1",
 	[DB_CHUNKS_OLDEST] = "SELECT node, bytes, used_ms FROM chunk"
-			     " WHERE bytes > 0"
+			     " WHERE bytes > 0 AND coalesce(length(dirty), 0)"
+			     " = 0"
 			     " ORDER BY used_ms LIMIT ?2 OFFSET ?1",
 	[DB_CHUNKS_BYTES] = "SELECT total(bytes) FROM chunk",
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",

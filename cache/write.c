@@ -135,6 +135,21 @@ grow_locked(struct entry *e, uint64_t size)
 	return r;
 }
 
+/* A write of [off, end) failed in its middle: what was S3's there is fetched
+ * anew; what was ours is as the program left it. */
+static void
+forget_locked(struct entry *e, uint64_t off, uint64_t end)
+{
+	uint64_t gap_off, gap_end;
+
+	while (off < end && rangeset_next_gap(&e->chunk.dirty, off, end,
+				&gap_off, &gap_end)) {
+		if (chunk_withdraw(&e->chunk, gap_off, gap_end) < 0)
+			e->lost = -EIO; /* no memory to say which */
+		off = gap_end;
+	}
+}
+
 static int
 put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 {
@@ -146,6 +161,8 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 		return r;
 	withdraw_crcs(e, off, end);
 	r = chunk_write(&e->chunk, off, data, len);
+	if (r < 0)
+		forget_locked(e, off, end);
 	if (r == 0)
 		r = note_locked(e, off, end);
 	if (r == 0 && end > e->size)
