@@ -193,7 +193,7 @@ chunk_flush(struct chunk *ch)
 	struct db_chunk facts = { .node = ch->node,
 		.bytes = rangeset_bytes(&ch->present),
 		.used_ms = cache_now_ms(ch->cache),
-		.base_size = ch->base_size };
+		.base_size = ch->is_clone ? CHUNK_CLONE : ch->base_size };
 	struct buf present = BUF_INIT(64 << 20);
 	struct buf dirty = BUF_INIT(64 << 20);
 	int r = 0;

@@ -25,6 +25,9 @@
 
 struct cache;
 
+/* The base_size of a clone in the database: its base is not known later. */
+#define CHUNK_CLONE ((uint64_t)INT64_MAX)
+
 #define CHUNK_BLOCK ((uint64_t)128 << 10) /* bytes; the unit of CRCs */
 
 /* Where the block begins that byte ${off} lies in. */
@@ -41,6 +44,7 @@ struct chunk {
 	struct rangeset present; /* [e] */
 	struct rangeset dirty;   /* [e] not in S3; all of it is present */
 	uint64_t base_size;      /* [e] bytes of the object that count still */
+	bool is_clone;           /* [e] that object is another file's */
 	struct list pages;       /* [e] struct crc_page, last used first */
 	unsigned page_count;     /* [e] */
 	bool is_changed;         /* [e] since it was written to the database */

@@ -79,6 +79,8 @@ entry_set_base_locked(struct entry *e, const char *key, const char *etag)
 		atomic_fetch_add(&e->cache->entries->clones, 1);
 	if (e->base_key != NULL && key == NULL)
 		atomic_fetch_sub(&e->cache->entries->clones, 1);
+	e->chunk.is_clone = key != NULL;
+	e->chunk.is_changed = true;
 	free(e->base_key);
 	free(e->base_etag);
 	e->base_key = TAKE(new_key);

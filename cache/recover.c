@@ -64,13 +64,20 @@ settle_name(struct change *ch)
 		change_name(ch, NAME_ON_MOVE_UNDO);
 }
 
-/* Whether the bytes were refused, as their program was told: they stay. */
+/* Whether a close had asked for the bytes to be in S3, and they were refused,
+ * or how that ended is not known: they stay. */
 static bool
-is_refused(const struct row *row)
+is_refused(struct cache *c, const struct row *row)
 {
-	return row->byte_state == BYTES_FAILED ||
-	       row->byte_state == BYTES_UNSURE ||
-	       row->byte_state == BYTES_CONFLICT;
+	struct db_chunk facts;
+	bool is_clone;
+
+	if (row->byte_state == BYTES_CLEAN || row->byte_state == BYTES_DIRTY ||
+	    db_chunk_get(c->db, row->node, &facts) < 0)
+		return false;
+	is_clone = facts.base_size == CHUNK_CLONE;
+	db_chunk_fini(&facts);
+	return !is_clone;
 }
 
 /* Bytes that no close had covered, of a file that S3 has: the old ones. */
@@ -107,14 +114,17 @@ settle(struct cache *c, uint64_t id, struct row *ret)
 		return r == -ENOENT ? 0 : r;
 	settle_attrs(&ch);
 	settle_name(&ch);
-	if (ch.row.name_state == NAME_CREATING && !is_refused(&ch.row)) {
+	if (ch.row.name_state == NAME_CREATING && !is_refused(c, &ch.row)) {
 		log_warn("'%s' was being made when the last mount ended "
 			 "without unmounting: it is not kept",
 		    ch.row.name);
 		return change_end_remove(&ch);
 	}
-	if (ch.row.byte_state != BYTES_CLEAN && !is_refused(&ch.row))
+	if (ch.row.byte_state != BYTES_CLEAN && !is_refused(c, &ch.row))
 		r = let_go_of_bytes(&ch);
+	/* A close had asked for it: its answer is not known. */
+	else if (ch.row.byte_state == BYTES_UPLOADING)
+		r = change_bytes(&ch, BYTES_ON_PUT_LOST);
 	if (r == 0)
 		r = row_copy(ret, &ch.row);
 	return change_end(&ch, r);

@@ -86,6 +86,11 @@ begin_row(struct flush *f)
 		ch.row.ctime_ns = e->mtime_ns;
 	}
 	f->mtime_ns = ch.row.mtime_ns;
+	/* After a crash, all that the upload was of is known. */
+	headers_token(token);
+	set_text(&ch.row.token, strdup(token));
+	if (r == 0)
+		r = ch.row.token == NULL ? -ENOMEM : chunk_flush(&e->chunk);
 	if (r == 0)
 		r = row_copy(&f->row, &ch.row);
 	r = change_end(&ch, r);
@@ -93,10 +98,7 @@ begin_row(struct flush *f)
 		return r;
 	e->mtime_ns = 0;
 	(void)state_bytes_apply(&e->state, BYTES_ON_FLUSH);
-	headers_token(token);
-	free(f->row.token);
-	f->row.token = strdup(token);
-	return f->row.token == NULL ? -ENOMEM : 0;
+	return 0;
 }
 
 /* Freeze the file.  Returns: 0; 1 nothing is owed; CONFLICT_LEFT; -errno. */

@@ -64,7 +64,8 @@ static()
 	# It does not know that AUTO_FREE frees; the sanitizers and gcc do.
 	cppcheck -q --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --error-exitcode=1 -I. -D_GNU_SOURCE \
-		-DFUSE_USE_VERSION=314 --suppress=missingIncludeSystem \
+		-DFUSE_USE_VERSION=314 -DJSON_INTEGER_FORMAT='"lld"' \
+		--suppress=missingIncludeSystem \
 		--suppress=legacyUninitvar --suppress=memleak --suppress=autoVariables \
 		--suppress=normalCheckLevelMaxBranches \
 		-j "$(nproc)" "${src[@]}"

@@ -39,6 +39,12 @@ def fails(call, *args):
     return 0
 
 
+@pytest.fixture
+def hasty(proxy, bucket, mount):
+    """One that does not wait long for an answer."""
+    return mount(bucket, proxy=proxy, ro=False, ttl=1, timeout=3)
+
+
 def clean(m):
     got = m.status()["cache"]
     return got["dirty_files"] == 0 and got["dirty_bytes"] == 0
@@ -142,8 +148,9 @@ def test_refused_and_killed(s3, bucket, proxy, m, size):
     assert stored.body(s3, bucket, "old") == want
 
 
-def test_lost_put_then_killed(s3, bucket, proxy, m):
+def test_lost_put_then_killed(s3, bucket, proxy, hasty):
     """An answer that never came, and a look that failed: no conflict."""
+    m = hasty
     fd = os.open(m.path / "f", os.O_WRONLY | os.O_CREAT)
     os.write(fd, b"mine")
     proxy.fault("lost_reply", op="PutObject", key="^f$")
@@ -156,7 +163,8 @@ def test_lost_put_then_killed(s3, bucket, proxy, m):
     assert stored.keys(s3, bucket) == {"f": 4}
 
 
-def test_unlink_what_is_not_settled(s3, bucket, proxy, m):
+def test_unlink_what_is_not_settled(s3, bucket, proxy, hasty):
+    m = hasty
     fd = os.open(m.path / "f", os.O_WRONLY | os.O_CREAT)
     os.write(fd, b"mine")
     rule = proxy.fault("status", op="HeadObject", key="^f$", **DENIED)
@@ -253,3 +261,51 @@ def test_completed_again_under_another_condition(s3, bucket, proxy, m):
     s3.put_object(Bucket=bucket, Key="f", Body=b"theirs")
     assert close(fd) == 0
     assert stored.body(s3, bucket, "f") == data
+
+
+def test_an_unlinked_file_lives_on(s3, bucket, m):
+    """What has it open reads it, and changes what it is."""
+    data = noise(200000)
+    fd = os.open(m.path / "f", os.O_RDWR | os.O_CREAT)
+    os.write(fd, data)
+    os.fsync(fd)
+    os.unlink(m.path / "f")
+    assert os.fstat(fd).st_size == len(data) and os.fstat(fd).st_nlink == 0
+    assert os.pread(fd, MIB, 0) == data
+    os.fchmod(fd, 0o640)
+    os.utime(fd, ns=(10**18, 10**18 + 1))
+    os.ftruncate(fd, 5)
+    st = os.fstat(fd)
+    assert (st.st_mode & 0o777, st.st_size) == (0o640, 5)
+    assert os.pread(fd, MIB, 0) == data[:5]
+    assert close(fd) == 0
+    assert not stored.keys(s3, bucket)
+
+
+def test_times_set_while_others_are_sent(s3, bucket, m):
+    """The last ones win, whatever is on its way meanwhile."""
+    names = [f"f{i}" for i in range(40)]
+    for name in names:
+        (m.path / name).write_bytes(b"x")
+
+    def touch(name, i):
+        os.utime(m.path / name, ns=(10**18, 10**18))
+        time.sleep(0.095 + i % 8 * 0.005)   # about write_delay
+        os.utime(m.path / name, ns=(10**18, 2 * 10**18))
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(touch, names, range(len(names))))
+    m.umount()
+    sent = {s3.head_object(Bucket=bucket, Key=name)["Metadata"]["mtime"]
+            for name in names}
+    assert sent == {"2000000000.000000000"}
+
+
+def test_folders_have_their_modes_with_ttl_0(bucket, proxy, mount):
+    m = mount(bucket, proxy=proxy, ro=False)
+    (m.path / "a").mkdir(0o700)
+    (m.path / "a/b").mkdir(0o711)
+    m.umount()
+    again = mount(bucket, proxy=proxy, ttl=0)
+    assert (again.path / "a").stat().st_mode & 0o777 == 0o700
+    assert (again.path / "a/b").stat().st_mode & 0o777 == 0o711

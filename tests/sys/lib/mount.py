@@ -92,7 +92,10 @@ class Mount:
 
     def start(self):
         """Mount; raise MountError if pailfs says no."""
-        self.path.mkdir(exist_ok=True)
+        try:
+            self.path.mkdir()
+        except FileExistsError:
+            pass  # perhaps a dead mount, which cannot be looked at
         command = [*env.pailfs(), self.bucket, str(self.path), "-o",
                    option_text(self.options)]
         status, said = run(command, MOUNT_S, self.environment, self.folder)
