@@ -124,7 +124,7 @@ int
 mountinfo_canonical(const char *path, char **ret)
 {
 	AUTO_FREE char *copy = strdup(path);
-	char text[PATH_MAX], whole[PATH_MAX];
+	char text[PATH_MAX] = "", whole[PATH_MAX];
 	const char *last;
 	size_t len;
 	int r;
