@@ -388,16 +388,6 @@ def test_p6_one_byte_in_a_gigabyte(listed, proxy):
     assert sum(got.values()) <= 6, got
 
 
-def test_p6_zeros_cost_no_bandwidth(listed, proxy):
-    m = listed({"d/old": b"x"})
-    with open(m.path / "d/f", "wb", buffering=0) as f:
-        f.truncate(200 * MIB)
-        f.seek(100 * MIB)
-        f.write(b"x")
-    got = counts(proxy, 0.5)
-    assert up(proxy) <= 3 * PART, (up(proxy), got)
-
-
 # The rest.
 
 def test_p6_reading_what_was_written_is_free(listed, proxy):
