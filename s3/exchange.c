@@ -223,6 +223,21 @@ on_source(char *data, size_t size, size_t count, void *arg)
 }
 
 /*
+ * curl (since 8.7) remembers that a body must be sent from its start when a
+ * kept connection breaks, also for the next use of the handle, and asks for
+ * it here.  It is there already, unless curl wants to go on by itself.
+ */
+static int
+on_rewind(void *arg, curl_off_t off, int origin)
+{
+	const struct exchange *x = arg;
+
+	return origin == SEEK_SET && off == 0 && x->sent_len == 0 && !x->sent
+		   ? CURL_SEEKFUNC_OK
+		   : CURL_SEEKFUNC_FAIL;
+}
+
+/*
  * The connection stands and the request is about to leave.  curl sends a
  * request again by itself if a kept connection turns out to be closed; the
  * server may have acted on the first, so only the owner may decide that.
@@ -258,6 +273,8 @@ set_method(CURL *easy, struct exchange *x)
 		    easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)x->body_len);
 		(void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_source);
 		(void)curl_easy_setopt(easy, CURLOPT_READDATA, x);
+		(void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+		(void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, x);
 		if (x->body_len >= LARGE_BODY)
 			(void)curl_easy_setopt(
 			    easy, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_LARGE);

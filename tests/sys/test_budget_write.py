@@ -119,7 +119,7 @@ def test_p6_create_by_a_shell(listed, proxy):
     run("sh", "-c", f"echo hello >{m.path}/d/a")
     assert counts(proxy, 0.5) == {"PutObject": 2}
     proxy.reset()
-    run("dd", "if=/etc/services", f"of={m.path}/d/b", "bs=512",
+    run("dd", f"if={__file__}", f"of={m.path}/d/b", "bs=512",
         "conv=fsync", "status=none")
     assert counts(proxy, 0.5) == {"PutObject": 2}
 

@@ -24,7 +24,7 @@ packages_build=(gcc make pkg-config libc6-dev libfuse3-dev
 packages_demo=(fuse3 ca-certificates python3 python3-venv ffmpeg tree procps
 	media-types)
 packages_check=(libcmocka-dev git rsync sqlite3 fio nginx attr tar e2fsprogs
-	util-linux universal-ctags pmccabe cppcheck mandoc shellcheck
+	util-linux vim patch unzip perl universal-ctags pmccabe cppcheck mandoc shellcheck
 	codespell)
 
 say()
