@@ -114,6 +114,18 @@ reader_errno(const struct fetch *f)
 	return err;
 }
 
+/* A request of our own may have replaced the object, and its answer is on its
+ * way: until that has ended, that the version is gone proves nothing, and who
+ * still waits asks again. */
+static int
+own_or(const struct fetch *f, int err)
+{
+	return err == -ESTALE &&
+		       keylock_is_busy(&f->entry->cache->keylocks, f->key)
+		   ? -EAGAIN
+		   : err;
+}
+
 static struct fetch *
 fetch_of(struct job *job)
 {
@@ -140,7 +152,7 @@ finish(struct job *job)
 {
 	struct fetch *f = fetch_of(job);
 	struct entry *e = f->entry;
-	int err = reader_errno(f);
+	int err = own_or(f, reader_errno(f));
 
 	(void)trouble_errno(&f->call); /* reader_errno() has seen it */
 	space_release(&e->cache->space, f->reserved);

@@ -180,3 +180,16 @@ keylock_drop(struct keylocks *t, struct keylock *k)
 	lock_drop(&t->lock);
 	clear(k);
 }
+
+bool
+keylock_is_busy(struct keylocks *t, const char *key)
+{
+	bool busy = false;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->busy.next; !busy && l != &t->busy; l = l->next)
+		busy =
+		    strcmp(LIST_ENTRY(l, struct keylock, link)->key, key) == 0;
+	lock_drop(&t->lock);
+	return busy;
+}

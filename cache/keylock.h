@@ -51,6 +51,9 @@ int keylock_take(
 int keylock_take_two(struct keylocks *t, const char *a, const char *b,
     struct waiter *w, struct keylock *ret_a, struct keylock *ret_b);
 
+/* Whether ${key} is busy now. */
+bool keylock_is_busy(struct keylocks *t, const char *key);
+
 /* One that was not taken (all zero) is fine. */
 void keylock_drop(struct keylocks *t, struct keylock *k);
 
