@@ -155,7 +155,8 @@ test_types_first(void **state)
 	}
 	assert_int_equal(heads() - n, 20);
 	look_at(d.nodes[0]);
-	assert_int_equal(heads() - n, 20 + 1 + 16);
+	/* 16 ahead, but for those whose answers before are not noted yet. */
+	assert_in_range(heads() - n, 20 + 1 + 8, 20 + 1 + 16);
 	for (unsigned i = 1; i < 40; i++)
 		look_at(d.nodes[i]);
 	assert_int_equal(heads() - n, 40);
