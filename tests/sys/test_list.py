@@ -204,7 +204,8 @@ def test_ls_find_and_du(s3, bucket, mount):
                   "-printf", "%P\n").split()
     assert len(folders) == 13 and "d0/marker" in folders
     total = run("du", "-sb", "--apparent-size", str(m.path)).split()[0]
-    assert int(total) == sum(map(len, files)) + 14 * 4096
+    # coreutils 9.5 and newer do not count directories here.
+    assert int(total) - sum(map(len, files)) in (0, 14 * 4096)
 
 
 def test_dirent_types_and_inode_numbers(s3, bucket, mount):

@@ -160,7 +160,9 @@ def test_lost_put_then_killed(s3, bucket, proxy, hasty):
     proxy.clear()
     m.start()
     stored.wait_for(lambda: clean(m), "it", 20)
-    assert stored.keys(s3, bucket) == {"f": 4}
+    # If it was sent twice before the kill, the second may find the first, and
+    # keep itself beside it.
+    assert stored.keys(s3, bucket)["f"] == 4
 
 
 def test_unlink_what_is_not_settled(s3, bucket, proxy, hasty):
