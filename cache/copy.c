@@ -19,6 +19,7 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/lock.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 #include "s3/base/wait.h"
 
 #define PART_LEN  (UINT64_C(256) << 20) /* at least */
@@ -31,12 +32,6 @@ copy_result_fini(struct copy_result *r)
 	free(r->etag);
 	free(r->version_id);
 	*r = (struct copy_result){ 0 };
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 /* Note how a call ended; the object that it made is taken from it. */
@@ -91,9 +86,9 @@ is_same(const struct s3_object *a, const struct s3_object *b)
 	if (r == 0)
 		r = attrs_read(b->meta, b->meta_count, b->content_type, &y);
 	if (r == 0)
-		same = same_text(x.token, y.token) &&
+		same = text_same(x.token, y.token) &&
 		       (x.token != NULL ||
-			   (a->etag != NULL && same_text(a->etag, b->etag)));
+			   (a->etag != NULL && text_same(a->etag, b->etag)));
 	attrs_fini(&x);
 	attrs_fini(&y);
 	return r < 0 ? r : same;
@@ -125,7 +120,7 @@ is_ours(struct cache *c, const struct copy *what, const struct s3_object *head,
 		r = is_same(head, &source.object);
 	else if (r == -ENOENT)
 		r = head->etag != NULL &&
-		    same_text(head->etag, what->source_etag);
+		    text_same(head->etag, what->source_etag);
 	s3_call_fini(&source);
 	return r;
 }
@@ -181,7 +176,7 @@ judge(struct cache *c, const struct copy *what, int err, struct waiter *w,
 		return err;
 	head_init(&head, what->source_key, what->source_version_id);
 	r = s3_run(c->s3, &head, w);
-	ret->is_source = r < 0 || (at_source && !same_text(head.object.etag,
+	ret->is_source = r < 0 || (at_source && !text_same(head.object.etag,
 						    what->source_etag));
 	s3_call_fini(&head);
 	return r == 0 ? -ESTALE : err;

@@ -15,6 +15,7 @@
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/map.h"
+#include "s3/base/text.h"
 #include "s3/base/wait.h"
 
 int
@@ -75,12 +76,6 @@ entry_freep(struct entry **e)
 	entry_free(*e);
 }
 
-static char *
-copy_or_null(const char *s)
-{
-	return s == NULL ? NULL : strdup(s);
-}
-
 /* What is owed for it: of a new file, all; else nothing yet. */
 static void
 init_changes(struct entry *e, const struct row *row)
@@ -93,7 +88,7 @@ init_changes(struct entry *e, const struct row *row)
 	e->generation = e->state == BYTES_CLEAN ? 0 : 1;
 	/* The row has the token of what was sent. */
 	if (e->state == BYTES_UNSURE)
-		e->unsure_token = copy_or_null(row->token);
+		e->unsure_token = text_copy(row->token);
 }
 
 /* Make the entry of ${row}, with its chunk. */
@@ -120,8 +115,8 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 	list_init(&e->fetches);
 	list_init(&e->readers);
 	view_attr(c, row, &e->attr);
-	e->etag = copy_or_null(row->etag);
-	e->version_id = copy_or_null(row->version_id);
+	e->etag = text_copy(row->etag);
+	e->version_id = text_copy(row->version_id);
 	if ((row->etag != NULL && e->etag == NULL) ||
 	    (row->version_id != NULL && e->version_id == NULL))
 		return -ENOMEM;
@@ -310,7 +305,7 @@ entries_refresh(
 	lock_take(&e->lock);
 	e->attr = *attr;
 	if (e->version_id == NULL)
-		e->version_id = copy_or_null(version_id);
+		e->version_id = text_copy(version_id);
 	lock_drop(&e->lock);
 	entry_put(e);
 }

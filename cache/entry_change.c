@@ -11,12 +11,7 @@
 #include "cache/entry.h"
 #include "cache/entry_table.h"
 #include "s3/base/cleanup.h"
-
-static char *
-copy_or_null(const char *s)
-{
-	return s == NULL ? NULL : strdup(s);
-}
+#include "s3/base/text.h"
 
 void
 entries_overlay(struct cache *c, struct cache_attr *attr)
@@ -69,8 +64,8 @@ entry_base_etag(const struct entry *e)
 int
 entry_set_base_locked(struct entry *e, const char *key, const char *etag)
 {
-	AUTO_FREE char *new_key = copy_or_null(key);
-	AUTO_FREE char *new_etag = copy_or_null(etag);
+	AUTO_FREE char *new_key = text_copy(key);
+	AUTO_FREE char *new_etag = text_copy(etag);
 
 	if ((key != NULL && new_key == NULL) ||
 	    (etag != NULL && new_etag == NULL))
@@ -213,7 +208,7 @@ rekey_locked(
     struct entry *e, const char *from, const char *to, const char *etag)
 {
 	AUTO_FREE char *key = NULL;
-	AUTO_FREE char *copy = copy_or_null(etag);
+	AUTO_FREE char *copy = text_copy(etag);
 	int r = rebase_locked(e, from, to, etag);
 
 	if (r < 0)

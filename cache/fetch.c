@@ -17,6 +17,7 @@
 #include "cache/worker.h"
 #include "s3/base/crc.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 #include "s3/base/wait.h"
 
 static void
@@ -29,24 +30,16 @@ fetch_free(struct fetch *f)
 	free(f);
 }
 
-static int
-replace(char **field, const char *text)
-{
-	free(*field);
-	*field = text == NULL ? NULL : strdup(text);
-	return text != NULL && *field == NULL ? -ENOMEM : 0;
-}
-
 /* What the entry's bytes are to be asked for by. */
 static int
 name_version_locked(struct fetch *f, const struct entry *e)
 {
-	int r = replace(&f->key, entry_base_key(e));
+	int r = text_replace(&f->key, entry_base_key(e));
 
 	if (r == 0)
-		r = replace(&f->etag, entry_base_etag(e));
+		r = text_replace(&f->etag, entry_base_etag(e));
 	if (r == 0)
-		r = replace(
+		r = text_replace(
 		    &f->version_id, e->base_key == NULL ? e->version_id : NULL);
 	return r;
 }

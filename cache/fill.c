@@ -11,35 +11,11 @@
 #include "cache/db.h"
 #include "cache/fill.h"
 #include "cache/view.h"
+#include "s3/base/text.h"
 #include "s3/s3.h"
 
 /* S3 shows whole seconds: within two, a change may hide (DESIGN 4). */
 #define SAME_TIME_NS INT64_C(2000000000)
-
-static int
-replace_text(char **field, const char *text)
-{
-	char *copy = NULL;
-
-	if (text == NULL && *field == NULL)
-		return 0;
-	if (text != NULL) {
-		if (*field != NULL && strcmp(*field, text) == 0)
-			return 0;
-		copy = strdup(text);
-		if (copy == NULL)
-			return -ENOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
 
 /* Forget what headers said. */
 void
@@ -102,11 +78,11 @@ set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
 	row->atime_ns = a->has_atime ? a->atime_ns : 0;
 	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
 	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
-	r = replace_text(&row->content_type, head->content_type);
+	r = text_replace(&row->content_type, head->content_type);
 	if (r == 0)
-		r = replace_text(&row->token, a->token);
+		r = text_replace(&row->token, a->token);
 	if (r == 0)
-		r = replace_text(&row->target, a->symlink);
+		r = text_replace(&row->target, a->symlink);
 	if (r == 0 && (a->xattr_count > 0 || a->other_count > 0)) {
 		r = attrs_pack(a, &meta);
 		row->meta_len = meta.len;
@@ -133,7 +109,7 @@ fill_metadata(struct row *row, const struct s3_object *head)
 	if (r == 0 && row->kind != ROW_DIR)
 		row->kind = kind_of_mode(&a, head);
 	attrs_fini(&a);
-	return r == 0 ? replace_text(&row->version_id, head->version_id) : r;
+	return r == 0 ? text_replace(&row->version_id, head->version_id) : r;
 }
 
 /* Headers of an object, or of a directory's marker. */
@@ -144,7 +120,7 @@ fill_headers(struct cache *c, struct row *row, const struct s3_object *head,
 	int r;
 
 	if (c->config.attrs == CACHE_ATTRS_LIST)
-		return replace_text(&row->version_id, head->version_id);
+		return text_replace(&row->version_id, head->version_id);
 	r = fill_metadata(row, head);
 	if (r < 0)
 		return r;
@@ -165,7 +141,7 @@ etag_of(const struct observation *seen)
 bool
 fill_is_same(const struct row *row, const struct observation *seen)
 {
-	return row->size == seen->size && same_text(row->etag, etag_of(seen)) &&
+	return row->size == seen->size && text_same(row->etag, etag_of(seen)) &&
 	       (row->etag != NULL || row->modified_ns == seen->modified_ns);
 }
 
@@ -193,9 +169,9 @@ fill_object(struct cache *c, struct row *row, const struct observation *seen)
 	row->size = seen->size;
 	row->modified_ns = seen->modified_ns;
 	row->seen_ms = seen->sent_ms;
-	r = replace_text(&row->etag, etag_of(seen));
+	r = text_replace(&row->etag, etag_of(seen));
 	if (r == 0)
-		r = replace_text(&row->storage_class, seen->storage_class);
+		r = text_replace(&row->storage_class, seen->storage_class);
 	if (r == 0 && seen->head != NULL)
 		r = fill_headers(c, row, seen->head, seen->sent_wall_ns);
 	return r;
@@ -206,6 +182,6 @@ bool
 fill_is_unchanged(const struct row *row, const struct observation *seen)
 {
 	return seen->head == NULL && row->modified_ns == seen->modified_ns &&
-	       same_text(row->storage_class, seen->storage_class) &&
+	       text_same(row->storage_class, seen->storage_class) &&
 	       row->attrs != ROW_ATTRS_FRESH;
 }

@@ -5,6 +5,7 @@
 #include "cache/flush.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cache/copy.h"
 #include "cache/core.h"
@@ -15,6 +16,7 @@
 #include "cache/send.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/text.h"
 
 /* The condition of the request that replaces the object. */
 static int
@@ -131,8 +133,8 @@ copy_clone(struct flush *f)
 
 	parts_abort(f->entry); /* it was another file once */
 	lock_take(&f->entry->lock);
-	key = copy_text(f->entry->base_key);
-	etag = copy_text(f->entry->base_etag);
+	key = text_copy(f->entry->base_key);
+	etag = text_copy(f->entry->base_etag);
 	lock_drop(&f->entry->lock);
 	what.source_key = key;
 	what.source_etag = etag;
@@ -143,8 +145,8 @@ copy_clone(struct flush *f)
 		what.meta_count = h.meta_count;
 		r = copy_run(f->cache, &what, NULL, &result);
 	}
-	set_text(&f->out.etag, TAKE(result.etag));
-	set_text(&f->out.version_id, TAKE(result.version_id));
+	text_set(&f->out.etag, TAKE(result.etag));
+	text_set(&f->out.version_id, TAKE(result.version_id));
 	f->out.attempts = result.attempts;
 	f->out.unsure = result.unsure;
 	f->out.sent_ms = result.sent_ms;

@@ -7,8 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cache/db.h"
 #include "cache/entry.h"
@@ -50,19 +48,5 @@ int flush_send(struct flush *f);
 
 /* Whether two rows have the same attributes; times of writes aside. */
 bool flush_same_attrs(const struct row *a, const struct row *b);
-
-/* Replace ${*field} by ${text}, taken over. */
-static inline void
-set_text(char **field, char *text)
-{
-	free(*field);
-	*field = text;
-}
-
-static inline char *
-copy_text(const char *text)
-{
-	return text == NULL ? NULL : strdup(text);
-}
 
 #endif

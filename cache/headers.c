@@ -15,6 +15,7 @@
 #include "cache/core.h"
 #include "cache/mime.h"
 #include "cache/view.h"
+#include "s3/base/text.h"
 
 #define TOKEN_BYTES 16
 
@@ -42,29 +43,14 @@ headers_token(char ret[HEADERS_TOKEN_LEN + 1])
 	ret[n] = '\0';
 }
 
-static int
-replace_text(char **field, const char *text)
-{
-	char *copy = NULL;
-
-	if (text != NULL) {
-		copy = strdup(text);
-		if (copy == NULL)
-			return -ENOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
 /* A symlink's target is in its body, but for one that came in a header. */
 static int
 set_target(const struct row *row, struct attrs *a)
 {
 	if (row->kind != ROW_SYMLINK)
-		return replace_text(&a->symlink, NULL);
+		return text_replace(&a->symlink, NULL);
 	if (a->symlink == NULL && row->size == 0)
-		return replace_text(&a->symlink, row->target);
+		return text_replace(&a->symlink, row->target);
 	return 0;
 }
 
@@ -91,7 +77,7 @@ set_attrs(struct cache *c, const struct row *row, struct attrs *a)
 	a->has_ctime = seen.ctime_ns != 0;
 	a->ctime_ns = seen.ctime_ns;
 	r = set_target(row, a);
-	return r == 0 ? replace_text(&a->token, row->token) : r;
+	return r == 0 ? text_replace(&a->token, row->token) : r;
 }
 
 static const char *
@@ -129,7 +115,7 @@ headers_make(struct cache *c, const struct row *row, bool new_content,
 		r = attrs_write(&a, new_content, &h.meta, &h.meta_count);
 	attrs_fini(&a);
 	if (r == 0)
-		r = replace_text(&h.content_type, content_type(c, row));
+		r = text_replace(&h.content_type, content_type(c, row));
 	if (r < 0)
 		headers_fini(&h);
 	else

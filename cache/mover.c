@@ -17,6 +17,7 @@
 #include "cache/probe.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/text.h"
 
 #define DELETE_TRIES 2
 
@@ -183,12 +184,6 @@ head(struct mover *m, const char *key, struct waiter *w, struct s3_call *call)
 	return trouble_errno(call);
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* The original is gone: so shall the copy be. */
 static int
 drop(struct mover *m, struct moved *k, struct waiter *w)
@@ -214,7 +209,7 @@ settle(struct mover *m, struct moved *k, const char *new_key, struct waiter *w)
 
 	if (r == -ENOENT)
 		k->state = MOVED_LISTED;
-	else if (r == 0 && same_text(call.object.etag, k->etag) &&
+	else if (r == 0 && text_same(call.object.etag, k->etag) &&
 		 call.object.size == k->size)
 		mover_copied(m, k, &call.object);
 	else if (r == 0)
@@ -401,7 +396,7 @@ spare_changed(struct mover *m)
 	for (size_t i = 0; r == 0 && i < m->count; i++) {
 		const struct moved *k = mover_find(&now, m->keys[i].key);
 
-		if (k != NULL && !same_text(k->etag, m->keys[i].etag))
+		if (k != NULL && !text_same(k->etag, m->keys[i].etag))
 			m->keys[i].state = MOVED_GONE;
 	}
 	mover_fini(&now);

@@ -18,15 +18,10 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/crc.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 /* The ETag of no bytes, as S3 gives it unless a KMS key encrypts them. */
 #define EMPTY_ETAG "\"d41d8cd98f00b204e9800998ecf8427e\""
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
 
 /* HEAD of ${key}: not interrupted, since it settles what was. */
 static int
@@ -82,7 +77,7 @@ base_of_head(struct cache *c, const struct row *row, const char *key,
 	r = head_run(c, key, &call);
 	is_ours = r == 0 && has_token(&call.object, row->token);
 	is_old = r == 0 && row->etag != NULL &&
-		 same_text(call.object.etag, row->etag);
+		 text_same(call.object.etag, row->etag);
 	if (r == 0 && !is_ours && !is_old)
 		r = -ESTALE;
 	*ret = (struct name_base){ .is_unsure = true };
@@ -190,7 +185,7 @@ settle_delete(struct cache *c, const char *key, const char *etag, int err)
 
 	if (r == -ENOENT)
 		err = 0;
-	else if (r == 0 && etag != NULL && !same_text(head.object.etag, etag))
+	else if (r == 0 && etag != NULL && !text_same(head.object.etag, etag))
 		err = -ESTALE;
 	s3_call_fini(&head);
 	return err;

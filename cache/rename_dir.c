@@ -38,6 +38,7 @@
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 #define ROUNDS_MAX 16
 #define FOLDER     "_$folder$"
@@ -55,12 +56,6 @@ struct dir_move {
 	size_t lock_count;
 	bool has_unsent; /* entries below that S3 need not have */
 };
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
 
 /* ---- late ones ---- */
 
@@ -207,7 +202,7 @@ is_as_listed(struct dir_move *d, const struct row *row, const char *key)
 		return k == NULL || k->state == MOVED_GONE;
 	if (row->kind == ROW_DIR)
 		return k != NULL || row->marker != ROW_MARKER_SLASH;
-	return k != NULL && same_text(k->etag, row->etag);
+	return k != NULL && text_same(k->etag, row->etag);
 }
 
 static int
@@ -287,7 +282,7 @@ move_below(struct dir_move *d, uint64_t id, int64_t now_ms)
 	if (k != NULL && k->state == MOVED_COPIED) {
 		/* A row of another version keeps it, and finds that out. */
 		if (row.kind != ROW_DIR && row.etag != NULL &&
-		    same_text(row.etag, k->etag))
+		    text_same(row.etag, k->etag))
 			r = take_etag(&row, k);
 		if (k->modified_ns != 0)
 			row.modified_ns = k->modified_ns;
@@ -309,7 +304,7 @@ tell_entries(struct dir_move *d)
 		const struct moved *k = &d->mover.keys[i];
 		AUTO_FREE char *key = NULL;
 
-		if (!k->is_known || same_text(k->etag, k->new_etag))
+		if (!k->is_known || text_same(k->etag, k->new_etag))
 			continue;
 		if (asprintf(&key, "%s%s", d->to, k->key + strlen(d->from)) < 0)
 			key = NULL;

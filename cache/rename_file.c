@@ -26,6 +26,7 @@
 #include "cache/name.h"
 #include "cache/rename.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 #define TRIES 2 /* of the DELETE */
 
@@ -146,21 +147,6 @@ undo_copy(struct file_move *f, int why)
 
 /* ---- the move of a file ---- */
 
-static int
-replace_text(char **field, const char *text)
-{
-	char *copy = NULL;
-
-	if (text != NULL) {
-		copy = strdup(text);
-		if (copy == NULL)
-			return -ENOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
 /* The row is of the copy. */
 static int
 take_copy(struct file_move *f, struct change *ch)
@@ -171,18 +157,18 @@ take_copy(struct file_move *f, struct change *ch)
 	change_name(ch, NAME_ON_RENAME);
 	change_name(ch, NAME_ON_MOVE_OK);
 	row->seen_ms = f->made.sent_ms;
-	r = replace_text(&row->etag, f->made.etag);
+	r = text_replace(&row->etag, f->made.etag);
 	if (r == 0)
-		r = replace_text(&row->version_id, f->made.version_id);
+		r = text_replace(&row->version_id, f->made.version_id);
 	if (r == 0)
-		r = replace_text(&row->storage_class, NULL);
+		r = text_replace(&row->storage_class, NULL);
 	if (r == 0 && f->is_folded) {
 		name_folded(ch, &f->sent);
 		if (row->mtime_ns == 0)
 			row->mtime_ns = row->modified_ns; /* as was sent */
-		r = replace_text(&row->token, f->token);
+		r = text_replace(&row->token, f->token);
 		if (r == 0)
-			r = replace_text(
+			r = text_replace(
 			    &row->content_type, f->headers.content_type);
 	}
 	/* Until Last-Modified is seen the old one is as good where it shows. */
@@ -199,8 +185,8 @@ take_name(struct file_move *f, struct change *ch)
 	int r;
 
 	change_name(ch, NAME_ON_REKEY);
-	r = replace_text(&row->etag, f->to_base.etag);
-	return r == 0 ? replace_text(&row->version_id, NULL) : r;
+	r = text_replace(&row->etag, f->to_base.etag);
+	return r == 0 ? text_replace(&row->version_id, NULL) : r;
 }
 
 /* All that the database does. */
@@ -232,7 +218,7 @@ tell_unsent(struct file_move *f)
 	if (e == NULL)
 		return 0;
 	lock_take(&e->lock);
-	r = replace_text(&e->etag, f->to_base.etag);
+	r = text_replace(&e->etag, f->to_base.etag);
 	lock_drop(&e->lock);
 	entry_put(e);
 	return r;

@@ -22,6 +22,7 @@
 #include "cache/xattr.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 #define SET_TIMES (CACHE_SET_ATIME | CACHE_SET_MTIME | CACHE_SET_CTIME)
 #define SET_ROW   (CACHE_SET_MODE | CACHE_SET_UID | CACHE_SET_GID | SET_TIMES)
@@ -128,13 +129,6 @@ send_copy(struct cache *c, const struct row *row, const char *key,
 	return r;
 }
 
-static void
-take_text(char **field, const char *text)
-{
-	free(*field);
-	*field = text == NULL ? NULL : strdup(text);
-}
-
 /* S3 has them. */
 static void
 note_sent(
@@ -142,15 +136,15 @@ note_sent(
 {
 	change_attrs(ch, same_attrs(&ch->row, sent) ? ATTRS_ON_SEND_OK
 						    : ATTRS_ON_SEND_STALE);
-	take_text(&ch->row.token, sent->token);
+	text_set(&ch->row.token, text_copy(sent->token));
 	ch->row.attrs = ROW_ATTRS_KNOWN;
 	ch->row.seen_ms = result->sent_ms;
 	if (ch->row.kind == ROW_DIR) {
 		ch->row.marker = ROW_MARKER_SLASH;
 		return;
 	}
-	take_text(&ch->row.etag, result->etag);
-	take_text(&ch->row.version_id, result->version_id);
+	text_set(&ch->row.etag, text_copy(result->etag));
+	text_set(&ch->row.version_id, text_copy(result->version_id));
 	ch->row.modified_ns = 0; /* ours: not seen yet */
 }
 

@@ -20,6 +20,7 @@
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 #include "s3/base/wait.h"
 
 /* How often the condition of one flush may turn out to be another. */
@@ -88,7 +89,7 @@ begin_row(struct flush *f)
 	f->mtime_ns = ch.row.mtime_ns;
 	/* After a crash, all that the upload was of is known. */
 	headers_token(token);
-	set_text(&ch.row.token, strdup(token));
+	text_set(&ch.row.token, strdup(token));
 	if (r == 0)
 		r = ch.row.token == NULL ? -ENOMEM : chunk_flush(&e->chunk);
 	if (r == 0)
@@ -151,9 +152,9 @@ finish_row(struct flush *f)
 	    &ch, f->stale_attrs ? ATTRS_ON_SEND_STALE : ATTRS_ON_SEND_OK);
 	if (ch.row.name_state == NAME_CREATING)
 		change_name(&ch, NAME_ON_CREATE_OK);
-	set_text(&ch.row.etag, copy_text(f->out.etag));
-	set_text(&ch.row.version_id, copy_text(f->out.version_id));
-	set_text(&ch.row.token, copy_text(f->row.token));
+	text_set(&ch.row.etag, text_copy(f->out.etag));
+	text_set(&ch.row.version_id, text_copy(f->out.version_id));
+	text_set(&ch.row.token, text_copy(f->row.token));
 	ch.row.size = f->size;
 	ch.row.modified_ns = 0; /* ours: not seen yet */
 	ch.row.attrs = ROW_ATTRS_KNOWN;
@@ -184,9 +185,9 @@ finish(struct flush *f)
 	r = finish_row(f);
 	if (r == 0) {
 		(void)state_bytes_apply(&e->state, BYTES_ON_PUT_OK);
-		set_text(&e->etag, TAKE(f->out.etag));
-		set_text(&e->version_id, TAKE(f->out.version_id));
-		set_text(&e->unsure_token, NULL);
+		text_set(&e->etag, TAKE(f->out.etag));
+		text_set(&e->version_id, TAKE(f->out.version_id));
+		text_set(&e->unsure_token, NULL);
 		(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
 		e->object_size = f->size;
 		e->chunk.base_size = f->size;
@@ -216,11 +217,11 @@ leave(
 	lock_take(&e->lock);
 	(void)state_bytes_apply(&e->state, bytes);
 	if (bytes == BYTES_ON_PUT_LOST)
-		set_text(&e->unsure_token, copy_text(f->row.token));
+		text_set(&e->unsure_token, text_copy(f->row.token));
 	(void)chunk_flush(&e->chunk); /* what is kept, however this ends */
 	if (change_begin_node(f->cache, e->node, &ch) == 0) {
 		if (bytes == BYTES_ON_PUT_LOST)
-			set_text(&ch.row.token, copy_text(f->row.token));
+			text_set(&ch.row.token, text_copy(f->row.token));
 		(void)change_bytes(&ch, bytes); /* it cannot refuse */
 		change_attrs(&ch, attrs);
 		if (attrs == ATTRS_ON_SEND_LOST)
@@ -237,10 +238,10 @@ adopt(struct flush *f, uint64_t size)
 {
 	struct entry *e = f->entry;
 
-	set_text(&f->etag, TAKE(f->out.etag));
+	text_set(&f->etag, TAKE(f->out.etag));
 	f->is_new = f->etag == NULL;
 	lock_take(&e->lock);
-	set_text(&e->etag, copy_text(f->etag));
+	text_set(&e->etag, text_copy(f->etag));
 	e->is_new = f->is_new;
 	e->object_size = size;
 	if (e->chunk.base_size > size)
@@ -282,7 +283,7 @@ judge(struct flush *f, int r)
 		f->out.unsure = false;
 		if (f->is_new && r != -ESTALE)
 			return r;
-		set_text(&f->out.etag, NULL);
+		text_set(&f->out.etag, NULL);
 		return is_whole(f) ? adopt(f, 0) : -ESTALE;
 	case SETTLE_OTHER:
 		f->out.unsure = false;
