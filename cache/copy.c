@@ -245,6 +245,7 @@ copy_whole(struct cache *c, const struct copy *what, struct waiter *w,
 		call.meta = what->meta;
 		call.meta_count = what->meta_count;
 	}
+	keylock_set_sending(&c->keylocks, what->key, true);
 	r = s3_run(c->s3, &call, w);
 	take_result(c, &call, ret);
 	s3_call_fini(&call);
@@ -430,6 +431,7 @@ complete(struct batch *b, struct waiter *w)
 	call.complete_size = what->size;
 	call.if_match = what->if_match;
 	call.if_none_match = what->if_absent ? "*" : NULL;
+	keylock_set_sending(&b->cache->keylocks, what->key, true);
 	(void)s3_run(b->cache->s3, &call, w); /* it is in the result, too */
 	take_result(b->cache, &call, b->ret);
 	r = upload_error(&call);

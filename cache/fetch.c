@@ -114,7 +114,7 @@ static int
 own_or(const struct fetch *f, int err)
 {
 	return err == -ESTALE &&
-		       keylock_is_busy(&f->entry->cache->keylocks, f->key)
+		       keylock_is_sending(&f->entry->cache->keylocks, f->key)
 		   ? -EAGAIN
 		   : err;
 }

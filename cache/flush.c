@@ -92,6 +92,7 @@ complete(struct flush *f, struct parts_done *done)
 	call.complete_size = f->size;
 	r = condition(f, PROBE_COMPLETE_MATCH, PROBE_COMPLETE_ABSENT, &call);
 	if (r == 0) {
+		keylock_set_sending(&f->cache->keylocks, f->key, true);
 		(void)s3_run(f->cache->s3, &call, NULL); /* as below */
 		r = trouble_errno(&call);
 	}
@@ -162,6 +163,8 @@ flush_send(struct flush *f)
 	struct plan plan = { 0 };
 	int r;
 
+	/* What of the base is read first is gone if it is not found. */
+	keylock_set_sending(&f->cache->keylocks, f->key, false);
 	if (f->is_clone)
 		return copy_clone(f);
 	lock_take(&f->entry->lock);

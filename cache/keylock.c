@@ -181,15 +181,27 @@ keylock_drop(struct keylocks *t, struct keylock *k)
 	clear(k);
 }
 
-bool
-keylock_is_busy(struct keylocks *t, const char *key)
+void
+keylock_set_sending(struct keylocks *t, const char *key, bool is_sending)
 {
-	bool busy = false;
+	struct keylock *k;
 
 	lock_take(&t->lock);
-	for (struct list *l = t->busy.next; !busy && l != &t->busy; l = l->next)
-		busy =
-		    strcmp(LIST_ENTRY(l, struct keylock, link)->key, key) == 0;
+	k = find_locked(t, key);
+	if (k != NULL)
+		k->is_sending = is_sending;
 	lock_drop(&t->lock);
-	return busy;
+}
+
+bool
+keylock_is_sending(struct keylocks *t, const char *key)
+{
+	struct keylock *k;
+	bool sending;
+
+	lock_take(&t->lock);
+	k = find_locked(t, key);
+	sending = k != NULL && k->is_sending;
+	lock_drop(&t->lock);
+	return sending;
 }

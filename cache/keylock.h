@@ -32,6 +32,7 @@ struct keylock {
 	struct list waiters;   /* [lock] struct keylock, first come first */
 	struct waiter *waiter; /* of its owner, while that waits */
 	bool is_held;          /* [lock] until taken, then its owner's */
+	bool is_sending;       /* [lock] */
 };
 
 void keylocks_init(struct keylocks *t);
@@ -51,8 +52,11 @@ int keylock_take(
 int keylock_take_two(struct keylocks *t, const char *a, const char *b,
     struct waiter *w, struct keylock *ret_a, struct keylock *ret_b);
 
-/* Whether ${key} is busy now. */
-bool keylock_is_busy(struct keylocks *t, const char *key);
+/* Whoever has ${key} sends a request that may replace or remove the object;
+ * until it is told otherwise, or drops the mark.  Of a key that is not busy,
+ * nothing. */
+void keylock_set_sending(struct keylocks *t, const char *key, bool is_sending);
+bool keylock_is_sending(struct keylocks *t, const char *key);
 
 /* One that was not taken (all zero) is fine. */
 void keylock_drop(struct keylocks *t, struct keylock *k);

@@ -205,6 +205,7 @@ name_delete(
 	s3_call_init(&call, S3_DELETE_OBJECT);
 	call.key = key;
 	call.if_match = etag;
+	keylock_set_sending(&c->keylocks, key, true);
 	(void)s3_run(c->s3, &call, w); /* the result is there */
 	r = trouble_errno(&call);
 	if (r == -ENOENT)

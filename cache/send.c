@@ -142,6 +142,9 @@ send_body(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
 		call->source = read_body;
 		call->arg = &body;
 		call->body_len = len;
+		if (call->kind == S3_PUT_OBJECT)
+			keylock_set_sending(
+			    &e->cache->keylocks, call->key, true);
 		(void)s3_run(
 		    e->cache->s3, call, NULL); /* the result is there */
 		r = trouble_errno(call);

@@ -233,6 +233,32 @@ test_race(void **state)
 	assert_int_equal(taken, turns);
 }
 
+/* That a request is sent is told of the owner's key, until it drops it. */
+static void
+test_sending(void **state)
+{
+	struct keylock mark, other;
+
+	(void)state;
+	keylock_set_sending(&locks, "key", true); /* not busy: nothing */
+	assert_false(keylock_is_sending(&locks, "key"));
+	assert_int_equal(keylock_take(&locks, "key", NULL, &mark), 0);
+	assert_int_equal(keylock_take(&locks, "other", NULL, &other), 0);
+	assert_false(keylock_is_sending(&locks, "key"));
+	keylock_set_sending(&locks, "key", true);
+	assert_true(keylock_is_sending(&locks, "key"));
+	assert_false(keylock_is_sending(&locks, "other"));
+	keylock_set_sending(&locks, "key", false);
+	assert_false(keylock_is_sending(&locks, "key"));
+	keylock_set_sending(&locks, "key", true);
+	keylock_drop(&locks, &mark);
+	assert_false(keylock_is_sending(&locks, "key"));
+	assert_int_equal(keylock_take(&locks, "key", NULL, &mark), 0);
+	assert_false(keylock_is_sending(&locks, "key"));
+	keylock_drop(&locks, &mark);
+	keylock_drop(&locks, &other);
+}
+
 /* An interrupt before counts if there is something to wait for. */
 static void
 test_interrupted_before(void **state)
@@ -396,6 +422,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_interrupted_before, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_sending, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_crowd, set_up, tear_down),
 	};
