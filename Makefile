@@ -119,8 +119,9 @@ check: setup
 	$(Q)$(SUB) tests
 check-long: setup
 	$(Q)$(SUB) tests TESTS='--long $(TESTS)'
+# What the sanitizers look for does not depend on the server.
 check-asan check-tsan: check-%: setup
-	$(Q)$(SUB) tests FLAVOUR=$*
+	$(Q)$(SUB) tests FLAVOUR=$* TESTS='--once $(TESTS)'
 demo:
 	$(Q)tests/tools/setup.sh demo
 	$(Q)$(SUB) all WERROR=

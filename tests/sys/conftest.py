@@ -10,7 +10,8 @@
     new_proxy   a factory: new_proxy(profile="s3", ...), stopped after the test
     mount       a factory: mount(bucket, ttl=0, ...) -> lib.mount.Mount
 
-Options: --server NAME (repeatable), --long for tests marked "long".
+Options: --server NAME (repeatable), --once: each test on its first server
+only, --long for tests marked "long".
 """
 
 import functools
@@ -40,6 +41,8 @@ def pytest_addoption(parser):
                      help="run the tests marked long, too")
     parser.addoption("--server", action="append", choices=servers.KINDS,
                      help="run on this server only (may be repeated)")
+    parser.addoption("--once", action="store_true",
+                     help="run each test on the first of its servers only")
 
 
 def pytest_configure(config):
@@ -58,6 +61,8 @@ def pytest_generate_tests(metafunc):
         return
     mark = metafunc.definition.get_closest_marker("servers")
     names = mark.args if mark else list(servers.KINDS)
+    if metafunc.config.getoption("--once"):
+        names = names[:1]
     metafunc.parametrize("server", names, indirect=True, scope="session")
 
 
