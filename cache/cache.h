@@ -414,6 +414,28 @@ typedef bool cache_odd_fn(void *arg, const char *key, const char *reason);
 int cache_odd_list(
     struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg);
 
+/* A file that is kept beside another: the loser of a conflict.  Its texts are
+ * valid during the call. */
+struct cache_aside {
+	uint64_t id;          /* to go on after it */
+	const char *path;     /* below the mount */
+	const char *original; /* likewise; NULL: it was shortened */
+	const char *what;     /* "conflict"; "partial": bytes are missing */
+	const char *host;     /* that wrote it, ${host_len} bytes */
+	size_t host_len;
+	const char *time; /* 16 bytes, as 20261121T070809Z */
+	uint64_t size;    /* bytes */
+	bool is_sent;     /* S3 has it */
+};
+
+/* Called for each; false: stop.  It may not call this layer. */
+typedef bool cache_aside_fn(void *arg, const struct cache_aside *one);
+
+/* At most ${max} of those that are known, also of other mounts, by id, after
+ * ${after} (0: from the start). */
+int cache_aside_list(struct cache *c, uint64_t after, unsigned max,
+    cache_aside_fn *fn, void *arg);
+
 /* ---- keys, past the tree: for those that have no path ---- */
 
 /* The next bytes of an object, on the caller's thread.

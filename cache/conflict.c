@@ -4,13 +4,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cache/abandon.h"
+#include "cache/aside.h"
 #include "cache/change.h"
 #include "cache/conflict.h"
 #include "cache/core.h"
@@ -28,41 +27,6 @@
 #define HOST_MAX    64
 #define MISSING_MAX 1024 /* bytes; all metadata has 2048 */
 #define NAMES_MAX   100  /* tried, where one of that second is taken */
-
-/* The length of what of ${name} fits ${max} bytes, without half a character
- * of UTF-8. */
-static size_t
-stem_len(const char *name, size_t max)
-{
-	size_t len = strlen(name);
-
-	if (len <= max)
-		return len;
-	len = max;
-	while (len > 0 && ((unsigned char)name[len] & 0xc0) == 0x80)
-		len--;
-	return len;
-}
-
-int
-conflict_name(const char *name, const char *what, const char *host,
-    int64_t wall_ns, struct buf *ret)
-{
-	time_t seconds = (time_t)(wall_ns / 1000000000);
-	char tail[CACHE_NAME_MAX], when[20];
-	struct tm tm;
-	int n;
-
-	if (gmtime_r(&seconds, &tm) == NULL ||
-	    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm) == 0)
-		return -EINVAL;
-	n = snprintf(
-	    tail, sizeof(tail), ".%s-%.*s-%s", what, HOST_MAX, host, when);
-	if (n < 0 || (size_t)n >= sizeof(tail))
-		return -ENAMETOOLONG;
-	n = (int)stem_len(name, CACHE_NAME_MAX - (size_t)n);
-	return buf_printf(ret, "%.*s%s", n, name, tail);
-}
 
 /* A new file for the loser beside ${row}, whatever name is free. */
 static int
@@ -86,7 +50,7 @@ make_beside(
 		struct buf name = BUF_INIT(CACHE_NAME_MAX);
 
 		row_fini(ret);
-		r = conflict_name(row->name, what, host,
+		r = aside_make(row->name, what, host,
 		    now + i * INT64_C(1000000000), &name);
 		if (r == 0)
 			r = make_file(
@@ -264,8 +228,8 @@ conflict_keep(struct entry *e)
 
 	r = db_row_by_node(c->db, e->node, &row);
 	if (r == 0)
-		r = make_beside(
-		    c, &row, is_reachable(e) ? "conflict" : "partial", &beside);
+		r = make_beside(c, &row,
+		    is_reachable(e) ? ASIDE_CONFLICT : ASIDE_PARTIAL, &beside);
 	if (r == 0)
 		r = entry_get(c, beside.node, &loser);
 	if (r < 0)

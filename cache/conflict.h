@@ -5,22 +5,8 @@
 #ifndef CACHE_CONFLICT_H
 #define CACHE_CONFLICT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 /* Opaque types. */
-struct buf;
 struct entry;
-
-/**
- * conflict_name(name, what, host, wall_ns, ret):
- * Append "NAME.WHAT-HOST-TIME" (TIME: 20261121T070809Z), the stem shortened,
- * whole characters, so that it fits 255 bytes.  ${what}: "conflict",
- * "partial", ...  Pure.
- */
-int conflict_name(const char *name, const char *what, const char *host,
-    int64_t wall_ns, struct buf *ret);
 
 /**
  * conflict_keep(e):

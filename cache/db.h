@@ -178,6 +178,15 @@ int db_rows_purge(struct db *db, uint64_t parent, int64_t ms, int name_state);
 /* All rows by which something is owed to S3, by id. */
 int db_rows_pending(struct db *db, db_row_fn *fn, void *arg);
 
+/* Those of ids above ${after}, up to ${end}, whose name may be one of
+ * aside.h, by id. */
+int db_rows_aside(
+    struct db *db, uint64_t after, uint64_t end, db_row_fn *fn, void *arg);
+
+/* The id of the ${count}th row after ${after}, or of the last; 0: none. */
+int db_row_window(
+    struct db *db, uint64_t after, unsigned count, uint64_t *ret_end);
+
 int db_count_rows(struct db *db, uint64_t *ret);
 
 /* ---- chunk files ---- */

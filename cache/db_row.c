@@ -405,6 +405,37 @@ db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg)
 }
 
 int
+db_rows_aside(
+    struct db *db, uint64_t after, uint64_t end, db_row_fn *fn, void *arg)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROWS_ASIDE];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	(void)sqlite3_bind_int64(stmt, 2, (int64_t)end);
+	r = each_row(db, stmt, fn, arg);
+	db_leave(db);
+	return r;
+}
+
+int
+db_row_window(struct db *db, uint64_t after, unsigned count, uint64_t *ret_end)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROW_WINDOW];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	(void)sqlite3_bind_int64(stmt, 2, count);
+	r = db_step(db, stmt);
+	*ret_end = r == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	db_leave(db);
+	return r < 0 ? r : 0;
+}
+
+int
 db_rows_pending(struct db *db, db_row_fn *fn, void *arg)
 {
 	int r;

@@ -81,13 +81,27 @@ do_status(struct control *c, struct client *client, json_t *request)
 	return c->hooks.status(c->hooks.arg);
 }
 
-static json_t *
-do_odd(struct control *c, struct client *client, json_t *request)
+/* Where a page begins. */
+static uint64_t
+from_of(json_t *request)
 {
 	json_int_t from = json_integer_value(json_object_get(request, "from"));
 
+	return from < 0 ? 0 : (uint64_t)from;
+}
+
+static json_t *
+do_odd(struct control *c, struct client *client, json_t *request)
+{
 	(void)client;
-	return c->hooks.odd(c->hooks.arg, from < 0 ? 0 : (uint64_t)from);
+	return c->hooks.odd(c->hooks.arg, from_of(request));
+}
+
+static json_t *
+do_conflicts(struct control *c, struct client *client, json_t *request)
+{
+	(void)client;
+	return c->hooks.conflicts(c->hooks.arg, from_of(request));
 }
 
 static json_t *
@@ -175,6 +189,7 @@ static const struct {
 } commands[] = {
 	{ "status", do_status },
 	{ "odd", do_odd },
+	{ "conflicts", do_conflicts },
 	{ "drain", do_drain },
 	{ "get", do_get },
 	{ "keys", do_keys },

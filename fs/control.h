@@ -9,6 +9,11 @@
  *	{"cmd": "odd", "from": N}		[{"key": ..., "text": ...,
  *						"reason": ...}, ...]
  *						a page; [] after the last
+ *	{"cmd": "conflicts", "from": N}		[{"number": ..., "file":
+ *						{"key": ..., "text": ...},
+ *						"of": likewise or null, "what":
+ *						..., ...}, ...]; likewise, after
+ *						that of number N
  *	{"cmd": "get", "key": TEXT}		see delivery.h; the connection
  *	{"cmd": "keys", "key": TEXT}		then ends.  "keys": of a prefix
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
@@ -49,8 +54,9 @@ struct control_hooks {
 	void *arg;
 	json_t *(*status)(void *arg);             /* a new reference, or NULL */
 	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
-	json_t *(*drain)(void *arg, bool start);  /* likewise */
-	delivery_fn *keys;                        /* of get and keys */
+	json_t *(*conflicts)(void *arg, uint64_t from);
+	json_t *(*drain)(void *arg, bool start); /* likewise */
+	delivery_fn *keys;                       /* of get and keys */
 };
 
 /* How messages are kept. */

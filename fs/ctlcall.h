@@ -30,6 +30,8 @@ struct ctlcall {
 	const char *get;    /* of odd: a key, or NULL */
 	const char *list;   /* of odd: a prefix, or NULL */
 	const char *output; /* of get: a file, or NULL */
+	const char *keep;   /* of conflicts: a file, or NULL */
+	const char *take;   /* likewise */
 	bool as_json;
 	struct ctlline daemon; /* its fd -1 while not connected */
 };

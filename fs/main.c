@@ -113,6 +113,14 @@ on_odd(void *arg, uint64_t from)
 	return status_odd(m->cache, from);
 }
 
+static json_t *
+on_conflicts(void *arg, uint64_t from)
+{
+	struct mount *m = arg;
+
+	return status_conflicts(m->cache, from);
+}
+
 /* With files open the mount cannot be unmounted: they are left alone. */
 static json_t *
 on_drain(void *arg, bool start)
@@ -331,6 +339,7 @@ start(struct mount *m)
 	struct control_hooks hooks = { .arg = m,
 		.status = on_status,
 		.odd = on_odd,
+		.conflicts = on_conflicts,
 		.drain = on_drain,
 		.keys = on_keys };
 	struct control_log log;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/ctlcall.h"
+#include "fs/ctlconflict.h"
 #include "fs/ctlodd.h"
 #include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
@@ -287,6 +288,8 @@ static const struct {
 	{ "umount", do_umount, false,
 	    "send what is to be sent, unmount, and wait for the end" },
 	{ "odd", ctlodd_run, false, "keys of the bucket that have no path" },
+	{ "conflicts", ctlconflict_run, false,
+	    "losers of conflicts; see --keep and --take" },
 	{ "log_level", do_log_level, true,
 	    "log error, warning, info or debug from now on" },
 };
@@ -305,11 +308,14 @@ print_help(FILE *to)
 		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
 	}
 	(void)fputs(
-	    "\n  --json         what status and odd say, for programs\n"
+	    "\n  --json         what status, odd and conflicts say, for "
+	    "programs\n"
 	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
 	    "sizes\n"
 	    "  --get KEY      odd: what S3 has under a key\n"
 	    "  --output FILE  of --get: into this file, not to the terminal\n"
+	    "  --keep FILE    conflicts: what has the name stays, FILE goes\n"
+	    "  --take FILE    conflicts: FILE takes the place of the other\n"
 	    "  --help         this\n"
 	    "  --version      which version this is\n",
 	    to);
@@ -352,28 +358,58 @@ run(struct ctlcall *call, char *const words[], int count)
 	return r;
 }
 
-/* The options that take a word. */
+/* The options that take a word, one table, and the command that has them. */
+static const struct {
+	const char *name;
+	const char *command;
+	size_t field; /* of struct ctlcall */
+	bool has_json;
+} word_options[] = {
+	{ "--get", "odd", offsetof(struct ctlcall, get), false },
+	{ "--list", "odd", offsetof(struct ctlcall, list), true },
+	{ "--output", "odd", offsetof(struct ctlcall, output), false },
+	{ "--keep", "conflicts", offsetof(struct ctlcall, keep), false },
+	{ "--take", "conflicts", offsetof(struct ctlcall, take), false },
+};
+
+#define WORD_OPTION_COUNT (sizeof(word_options) / sizeof(word_options[0]))
+
+/* Where the word of option ${i} goes. */
+static const char **
+word_of(struct ctlcall *call, size_t i)
+{
+	return (const char **)(void *)((char *)call + word_options[i].field);
+}
+
 static const char **
 word_option(struct ctlcall *call, const char *name)
 {
-	if (strcmp(name, "--get") == 0)
-		return &call->get;
-	if (strcmp(name, "--list") == 0)
-		return &call->list;
-	return strcmp(name, "--output") == 0 ? &call->output : NULL;
+	for (size_t i = 0; i < WORD_OPTION_COUNT; i++)
+		if (strcmp(name, word_options[i].name) == 0)
+			return word_of(call, i);
+	return NULL;
 }
 
 /* Options that do not go together. */
 static int
-check_options(const struct ctlcall *call, const char *command)
+check_options(struct ctlcall *call, const char *command)
 {
-	if ((call->get != NULL || call->list != NULL) &&
-	    strcmp(command, "odd") != 0)
-		return usage("only odd has --get and --list, not ", command);
-	if (call->get != NULL && (call->list != NULL || call->as_json))
-		return usage("--get goes with --output only", "");
+	for (size_t i = 0; i < WORD_OPTION_COUNT; i++) {
+		const char *name = word_options[i].name;
+
+		if (*word_of(call, i) == NULL)
+			continue;
+		if (strcmp(word_options[i].command, command) != 0)
+			return usage(name, ": another command has it");
+		if (call->as_json && !word_options[i].has_json)
+			return usage("--json does not go with ", name);
+	}
+	if (call->get != NULL && call->list != NULL)
+		return usage("--get does not go with ", "--list");
 	if (call->output != NULL && call->get == NULL)
-		return usage("--output goes with --get only", "");
+		return usage("--output goes with ", "--get only");
+	if (call->keep != NULL && call->take != NULL)
+		return usage("--keep does not go with ", "--take");
 	return 0;
 }
 

@@ -109,3 +109,36 @@ status_odd(struct cache *c, uint64_t from)
 	}
 	return list;
 }
+
+/* A path below the mount: as text, and quoted as keys are. */
+static json_t *
+path_json(const char *path)
+{
+	return path == NULL ? json_null()
+			    : delivery_key_json(path, strlen(path));
+}
+
+static bool
+add_aside(void *arg, const struct cache_aside *it)
+{
+	json_t *one = json_pack("{s:I, s:o, s:o, s:s, s:s%, s:s%, s:I, s:b}",
+	    "number", (json_int_t)it->id, "file", path_json(it->path), "of",
+	    path_json(it->original), "what", it->what, "host", it->host,
+	    it->host_len, "time", it->time, (size_t)16, "size",
+	    (json_int_t)it->size, "sent", it->is_sent ? 1 : 0);
+
+	return json_array_append_new(arg, one) == 0;
+}
+
+json_t *
+status_conflicts(struct cache *c, uint64_t from)
+{
+	json_t *list = json_array();
+
+	if (list != NULL &&
+	    cache_aside_list(c, from, STATUS_ASIDE_MAX, add_aside, list) < 0) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}

@@ -8,7 +8,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define STATUS_ODD_MAX 1000
+#define STATUS_ODD_MAX   1000
+#define STATUS_ASIDE_MAX 1000
 
 struct cache;
 struct drain_state;
@@ -33,5 +34,9 @@ json_t *status_drain(const struct drain_state *state);
 /* A page of STATUS_ODD_MAX keys that have no path, after the first ${from}:
  * [{"key": ..., "text": ..., "reason": ...}]; see control.h. */
 json_t *status_odd(struct cache *c, uint64_t from);
+
+/* Likewise of STATUS_ASIDE_MAX losers of conflicts, after that of number
+ * ${from}. */
+json_t *status_conflicts(struct cache *c, uint64_t from);
 
 #endif

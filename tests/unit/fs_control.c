@@ -48,6 +48,13 @@ give_odd(void *arg, uint64_t from)
 }
 
 static json_t *
+give_conflicts(void *arg, uint64_t from)
+{
+	(void)arg;
+	return json_pack("[{s:I}]", "number", (json_int_t)from + 1);
+}
+
+static json_t *
 give_drain(void *arg, bool start)
 {
 	(void)arg;
@@ -84,6 +91,7 @@ set_up(void **state)
 	struct control_hooks hooks = { .arg = f,
 		.status = give_status,
 		.odd = give_odd,
+		.conflicts = give_conflicts,
 		.drain = give_drain,
 		.keys = run_keys };
 	struct control_log log = { .level = LOG_LEVEL_ERROR };
@@ -158,6 +166,8 @@ test_commands(void **state)
 	assert_int_equal(f->calls, 1);
 	assert_string_equal(ask(fd, "{ \"cmd\": \"odd\" }\n"),
 	    "[{\"key\":\"a//b\",\"reason\":\"why\"}]");
+	assert_string_equal(ask(fd, "{\"cmd\":\"conflicts\",\"from\":6}\n"),
+	    "[{\"number\":7}]");
 	assert_string_equal(ask(fd, "{\"cmd\":\"drain\",\"start\":true}\n"),
 	    "{\"draining\":true}");
 	assert_string_equal(
