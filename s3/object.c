@@ -106,9 +106,15 @@ head_object_build(struct request *r)
 static int
 head_object_finish(struct request *r)
 {
+	const struct s3_object *o = &r->x.head.object;
+
 	if (!r->x.head.has_length)
 		return request_refuse(
 		    r, ERROR_BAD_ANSWER, "the answer has no Content-Length");
+	/* An error that came with 200 has no body that tells it from this. */
+	if (o->etag == NULL && o->modified_ns == 0)
+		return request_refuse(
+		    r, ERROR_BAD_ANSWER, "the answer describes no object");
 	take_object(r);
 	r->call->object.size = r->x.head.length;
 	return 0;

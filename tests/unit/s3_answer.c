@@ -186,6 +186,22 @@ test_an_impossible_listing_is_not_asked_for_long(void **state)
 	assert_int_equal(call.result.attempts, 5);
 }
 
+/* What has neither an ETag nor a time is no object, and without its metadata
+ * ours would be taken for another's. */
+static void
+test_a_head_of_no_object_is_asked_for_again(void **state)
+{
+	(void)state;
+	stub_add(&stub, STUB_KEEP,
+	    HEAD("232") "Content-Type: application/xml\r\n\r\n");
+	stub_add(&stub, STUB_KEEP, HEAD("5") "ETag: \"e\"\r\n\r\n");
+	s3_call_init(&call, S3_HEAD_OBJECT);
+	call.key = "k";
+	assert_int_equal(s3_run(s3, &call, NULL), 0);
+	assert_int_equal(call.object.size, 5);
+	assert_int_equal(call.result.attempts, 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -198,6 +214,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_checksums_are_not_wanted, setup_without, teardown),
 		TEST(test_an_impossible_listing_is_not_asked_for_long),
+		TEST(test_a_head_of_no_object_is_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

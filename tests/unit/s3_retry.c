@@ -220,7 +220,8 @@ test_the_clock_is_corrected_for_all(void **state)
 	stub_add(&stub, STUB_KEEP, answer);
 	for (int i = 0; i < 2; i++)
 		stub_add(&stub, STUB_KEEP,
-		    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+		    "HTTP/1.1 200 OK\r\nETag: \"a\"\r\n"
+		    "Content-Length: 5\r\n\r\n");
 	assert_int_equal(s3_wait(s3, &call, NULL), 0);
 	assert_int_equal(s3_wait(s3, &other, NULL), 0);
 	assert_int_equal(call.result.err, 0);
