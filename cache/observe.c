@@ -335,18 +335,28 @@ is_older(const struct row *row, int64_t sent_ms)
 	       (row->attrs != ROW_ATTRS_NONE && row->seen_ms > sent_ms);
 }
 
+/* The row ${id}, if an answer of ${sent_ms} may change it: 1.  Else: 0: it does
+ * not, or the row is gone; -errno. */
+static int
+row_to_change(struct observe *o, uint64_t id, int64_t sent_ms, struct row *ret)
+{
+	int r = db_row_by_id(o->cache->db, id, ret);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return is_older(ret, sent_ms) ? 0 : 1;
+}
+
 int
 observe_marker(struct observe *o, uint64_t id, const struct s3_object *head,
     int64_t sent_ms)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	int r;
+	int r = row_to_change(o, id, sent_ms, &row);
 
-	r = db_row_by_id(o->cache->db, id, &row);
-	if (r == -ENOENT)
-		return 0; /* gone meanwhile */
-	if (r < 0 || is_older(&row, sent_ms))
+	if (r <= 0)
 		return r;
+	r = 0;
 	if (head != NULL)
 		row.marker = ROW_MARKER_SLASH;
 	else if (row.marker == ROW_MARKER_SLASH)
@@ -369,12 +379,9 @@ observe_self(
     struct observe *o, uint64_t id, int64_t modified_ns, int64_t sent_ms)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	int r;
+	int r = row_to_change(o, id, sent_ms, &row);
 
-	r = db_row_by_id(o->cache->db, id, &row);
-	if (r == -ENOENT)
-		return 0; /* gone meanwhile */
-	if (r < 0 || is_older(&row, sent_ms))
+	if (r <= 0)
 		return r;
 	if (row.marker == ROW_MARKER_SLASH && row.modified_ns == modified_ns)
 		return 0;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -99,4 +100,28 @@ ctlcall_print(json_t *value)
 {
 	(void)json_dumpf(value, stdout, JSON_INDENT(2));
 	(void)putchar('\n');
+}
+
+int
+ctlcall_list(
+    struct ctlcall *call, ctlcall_page_fn *ask, ctlcall_print_fn *print)
+{
+	json_t *all = json_array(), *page = NULL;
+	json_int_t from = 0;
+	int status;
+
+	do {
+		json_decref(page);
+		page = ask(call, &from);
+		if (call->as_json)
+			(void)json_array_extend(all, page);
+		else
+			print(call, page);
+	} while (json_array_size(page) > 0);
+	status = page == NULL ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (call->as_json && page != NULL)
+		ctlcall_print(all);
+	json_decref(all);
+	json_decref(page);
+	return status;
 }

@@ -65,6 +65,18 @@ json_t *ctlcall_answer(struct ctlcall *call);
  * are said. */
 json_t *ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from);
 
+/* What a page of a list has is printed for a person. */
+typedef void ctlcall_print_fn(const struct ctlcall *call, json_t *page);
+
+/* The page that begins after ${*from}, which moves on; NULL: it failed, and
+ * that is said; empty: there are no more. */
+typedef json_t *ctlcall_page_fn(struct ctlcall *call, json_int_t *from);
+
+/* Print a list, page after page: there may be much of it.  Returns: the exit
+ * status. */
+int ctlcall_list(
+    struct ctlcall *call, ctlcall_page_fn *ask, ctlcall_print_fn *print);
+
 /* Print ${value} for programs. */
 void ctlcall_print(json_t *value);
 

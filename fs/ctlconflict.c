@@ -75,29 +75,6 @@ ask_page(struct ctlcall *call, json_int_t *from)
 	return page;
 }
 
-static int
-list(struct ctlcall *call)
-{
-	json_t *all = json_array(), *page = NULL;
-	json_int_t from = 0;
-
-	do {
-		json_decref(page);
-		page = ask_page(call, &from);
-		if (call->as_json)
-			(void)json_array_extend(all, page);
-		else
-			print_page(call, page);
-	} while (json_array_size(page) > 0);
-	if (call->as_json && page != NULL)
-		ctlcall_print(all);
-	json_decref(all);
-	if (page == NULL)
-		return EXIT_FAILURE;
-	json_decref(page);
-	return EXIT_SUCCESS;
-}
-
 /* ---- choose ---- */
 
 /* ${file} below the mount, as text. */
@@ -216,5 +193,6 @@ ctlconflict_run(struct ctlcall *call)
 
 	if (ctlcall_connect(call) < 0)
 		return EXIT_FAILURE;
-	return file == NULL ? list(call) : choose(call, file);
+	return file == NULL ? ctlcall_list(call, ask_page, print_page)
+			    : choose(call, file);
 }

@@ -209,27 +209,21 @@ do_get(struct ctlcall *call)
 	return r2 < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* All odd keys that are known. */
-static int
-list_odd(struct ctlcall *call)
+/* Odd keys that are known, after the first ${*from}. */
+static json_t *
+ask_page(struct ctlcall *call, json_int_t *from)
 {
-	json_t *all = json_array(), *page = NULL;
-	json_int_t from = 0;
+	json_t *page = ctlcall_ask(call, "odd", *from);
 
-	/* A page a time: there may be many. */
-	do {
-		json_decref(page);
-		page = ctlcall_ask(call, "odd", from);
-		from += (json_int_t)json_array_size(page);
-		take_page(call, page, all);
-	} while (json_array_size(page) > 0);
-	if (call->as_json && page != NULL)
-		ctlcall_print(all);
-	json_decref(all);
-	if (page == NULL)
-		return EXIT_FAILURE;
-	json_decref(page);
-	return EXIT_SUCCESS;
+	*from += (json_int_t)json_array_size(page);
+	return page;
+}
+
+static void
+print_page(const struct ctlcall *call, json_t *page)
+{
+	(void)call;
+	print_keys(page);
 }
 
 int
@@ -239,5 +233,6 @@ ctlodd_run(struct ctlcall *call)
 		return EXIT_FAILURE;
 	if (call->get != NULL)
 		return do_get(call);
-	return call->list != NULL ? do_list(call) : list_odd(call);
+	return call->list != NULL ? do_list(call)
+				  : ctlcall_list(call, ask_page, print_page);
 }

@@ -97,17 +97,23 @@ add_odd(void *arg, const char *key, const char *reason)
 	return json_array_append_new(arg, one) == 0;
 }
 
+/* ${list}, which was filled with result ${r}; NULL: it was not. */
+static json_t *
+filled(json_t *list, int r)
+{
+	if (r == 0)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
 json_t *
 status_odd(struct cache *c, uint64_t from)
 {
 	json_t *list = json_array();
 
-	if (list != NULL &&
-	    cache_odd_list(c, from, STATUS_ODD_MAX, add_odd, list) < 0) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
+	return filled(
+	    list, cache_odd_list(c, from, STATUS_ODD_MAX, add_odd, list));
 }
 
 /* A path below the mount: as text, and quoted as keys are. */
@@ -135,10 +141,6 @@ status_conflicts(struct cache *c, uint64_t from)
 {
 	json_t *list = json_array();
 
-	if (list != NULL &&
-	    cache_aside_list(c, from, STATUS_ASIDE_MAX, add_aside, list) < 0) {
-		json_decref(list);
-		return NULL;
-	}
-	return list;
+	return filled(
+	    list, cache_aside_list(c, from, STATUS_ASIDE_MAX, add_aside, list));
 }

@@ -17,6 +17,7 @@
 #include "cache/attrs_meta.h"
 #include "s3/base/buf.h"
 #include "s3/s3.h"
+#include "tests/unit/attrs_one.h"
 
 #define MS       INT64_C(1000000)
 #define NS       INT64_C(1000000000)
@@ -39,15 +40,6 @@ number(size_t limit)
 	seed = seed * UINT64_C(6364136223846793005) +
 	       UINT64_C(1442695040888963407);
 	return (size_t)(seed >> 33) % limit;
-}
-
-static void
-read_one(char *name, char *value, struct attrs *a)
-{
-	struct s3_meta meta = { .name = name, .value = value };
-
-	attrs_init(a);
-	assert_int_equal(attrs_read(&meta, 1, NULL, a), 0);
 }
 
 static void

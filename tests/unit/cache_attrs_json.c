@@ -14,17 +14,9 @@
 #include "cache/attrs.h"
 #include "cache/attrs_meta.h"
 #include "s3/s3.h"
+#include "tests/unit/attrs_one.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static void
-read_one(char *name, char *value, struct attrs *a)
-{
-	struct s3_meta meta = { .name = name, .value = value };
-
-	attrs_init(a);
-	assert_int_equal(attrs_read(&meta, 1, NULL, a), 0);
-}
 
 static void
 check_xattr(const struct attrs *a, const char *name, const char *value)

@@ -12,18 +12,10 @@
 
 #include "cache/attrs.h"
 #include "s3/s3.h"
+#include "tests/unit/attrs_one.h"
 
 #define MS INT64_C(1000000)
 #define NS INT64_C(1000000000)
-
-static void
-read_one(char *name, char *value, struct attrs *a)
-{
-	struct s3_meta meta = { .name = name, .value = value };
-
-	attrs_init(a);
-	assert_int_equal(attrs_read(&meta, 1, NULL, a), 0);
-}
 
 static void
 check_mode(const char *name, const char *value, int64_t want)

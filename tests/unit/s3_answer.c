@@ -9,42 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "s3/s3.h"
-#include "tests/unit/stub.h"
+#include "tests/unit/s3_client.h"
 
 #define HEAD(len) "HTTP/1.1 200 OK\r\nContent-Length: " len "\r\n"
 #define FULL      "x-amz-checksum-type: FULL_OBJECT\r\n\r\n"
 #define CRC32C    "x-amz-checksum-crc32c: 4waSgw==\r\n"
 #define CRC64     "x-amz-checksum-crc64nvme: rosUhgp5mIg=\r\n"
 
-static struct stub stub;
-static struct s3 *s3;
-static struct s3_call call;
-
-static void
-open_client(bool checksum)
-{
-	struct s3_config config = { .bucket = "bucket",
-		.region = "us-east-1",
-		.path_style = 1,
-		.timeout_s = 5,
-		.connections = 4,
-		.checksum = checksum,
-		.no_sign = true };
-	struct s3_result result;
-
-	(void)unsetenv("AWS_CA_BUNDLE");
-	stub_start(&stub);
-	stub_add(&stub, STUB_KEEP, HEAD("0") "\r\n");
-	config.endpoint = stub.url;
-	assert_int_equal(s3_open(&config, &s3, &result), 0);
-}
-
 static int
 setup(void **state)
 {
 	(void)state;
-	open_client(true);
+	client_open(5, true);
 	return 0;
 }
 
@@ -52,17 +28,7 @@ static int
 setup_without(void **state)
 {
 	(void)state;
-	open_client(false);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	s3_call_fini(&call);
-	s3_close(s3);
-	(void)stub_stop(&stub);
+	client_open(5, false);
 	return 0;
 }
 
@@ -202,7 +168,7 @@ test_a_head_of_no_object_is_asked_for_again(void **state)
 	assert_int_equal(call.result.attempts, 2);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, client_close)
 
 int
 main(void)
@@ -212,7 +178,7 @@ main(void)
 		TEST(test_a_checksum_of_two_bodies),
 		TEST(test_no_checksum_of_the_whole),
 		cmocka_unit_test_setup_teardown(
-		    test_checksums_are_not_wanted, setup_without, teardown),
+		    test_checksums_are_not_wanted, setup_without, client_close),
 		TEST(test_an_impossible_listing_is_not_asked_for_long),
 		TEST(test_a_head_of_no_object_is_asked_for_again),
 	};

@@ -9,14 +9,10 @@
 
 #include "s3/base/crc.h"
 #include "s3/base/wait.h"
-#include "s3/s3.h"
-#include "tests/unit/stub.h"
+#include "tests/unit/s3_client.h"
 
 #define OK(length) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n"
 
-static struct stub stub;
-static struct s3 *s3;
-static struct s3_call call;
 static char sunk[4096];
 static uint64_t sunk_len;
 
@@ -60,35 +56,9 @@ add_error(const char *status, const char *code, const char *more)
 static int
 setup(void **state)
 {
-	struct s3_config config = { .bucket = "bucket",
-		.region = "us-east-1",
-		.path_style = 1,
-		.timeout_s = 5,
-		.connections = 4 };
-	struct s3_result result;
-
 	(void)state;
-	(void)setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
-	(void)setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
-	(void)setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
-	(void)unsetenv("AWS_SESSION_TOKEN");
-	(void)unsetenv("AWS_CA_BUNDLE");
-	stub_start(&stub);
-	stub_add(&stub, STUB_KEEP, OK("0"));
-	config.endpoint = stub.url;
-	config.checksum = true;
-	assert_int_equal(s3_open(&config, &s3, &result), 0);
+	client_open(5, true);
 	sunk_len = 0;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	s3_call_fini(&call);
-	s3_close(s3);
-	(void)stub_stop(&stub);
 	return 0;
 }
 
@@ -564,7 +534,7 @@ test_an_interrupt_before_the_start(void **state)
 	waiter_fini(&w);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, client_close)
 
 int
 main(void)

@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "s3/s3.h"
-#include "tests/unit/stub.h"
+#include "tests/unit/s3_client.h"
 
 #define TIMEOUT_S 2
 #define SLACK_MS  1500
@@ -16,43 +15,14 @@
 #define FAILED    "HTTP/1.1 500 Failed\r\nContent-Length: 0\r\n"
 #define RANGE     "HTTP/1.1 206 P\r\nContent-Length: 4\r\nContent-Range: bytes "
 
-static struct stub stub;
-static struct s3 *s3;
-static struct s3_call call;
 static int64_t start_ms;
 
 static int
 setup(void **state)
 {
-	struct s3_config config = { .bucket = "bucket",
-		.region = "us-east-1",
-		.path_style = 1,
-		.timeout_s = TIMEOUT_S,
-		.connections = 4 };
-	struct s3_result result;
-
 	(void)state;
-	(void)setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
-	(void)setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
-	(void)setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
-	(void)unsetenv("AWS_SESSION_TOKEN");
-	(void)unsetenv("AWS_CA_BUNDLE");
-	stub_start(&stub);
-	stub_add(
-	    &stub, STUB_KEEP, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-	config.endpoint = stub.url;
-	assert_int_equal(s3_open(&config, &s3, &result), 0);
+	client_open(TIMEOUT_S, false);
 	start_ms = clock_mono_ms(&clock_system);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	s3_call_fini(&call);
-	s3_close(s3);
-	(void)stub_stop(&stub);
 	return 0;
 }
 
@@ -230,7 +200,7 @@ test_the_clock_is_corrected_for_all(void **state)
 	s3_call_fini(&other);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, client_close)
 
 int
 main(void)
