@@ -64,7 +64,6 @@ entry_free(struct entry *e)
 	free(e->key);
 	free(e->etag);
 	free(e->version_id);
-	free(e->unsure_token);
 	free(e->base_key);
 	free(e->base_etag);
 	free(e);
@@ -86,9 +85,6 @@ init_changes(struct entry *e, const struct row *row)
 	e->state = (enum state_bytes)row->byte_state;
 	e->is_new = row->name_state == NAME_CREATING;
 	e->generation = e->state == BYTES_CLEAN ? 0 : 1;
-	/* The row has the token of what was sent. */
-	if (e->state == BYTES_UNSURE)
-		e->unsure_token = text_copy(row->token);
 }
 
 /* Make the entry of ${row}, with its chunk. */

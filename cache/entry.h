@@ -75,7 +75,6 @@ struct entry {
 	int error;                /* [e] the last that an upload ended with */
 	unsigned error_count;     /* [e] how often in a row */
 	unsigned error_total;     /* [e] how often since it is in memory */
-	char *unsure_token;       /* [e] owned: of an upload not settled */
 };
 
 /* A range that is on its way to S3: who wants to change it waits (on

@@ -31,6 +31,7 @@ struct flush {
 	uint64_t generation;
 	bool has_times;    /* its mtime was set, not made by a write */
 	int64_t mtime_ns;  /* the row's, as it began */
+	bool was_unsure;   /* what became of an earlier try is not known */
 	bool is_clone;     /* all of it lies under another key */
 	struct row row;    /* owned: as the version is to be */
 	bool stale_attrs;  /* it was stored with others than these */

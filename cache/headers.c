@@ -18,6 +18,7 @@
 #include "s3/base/text.h"
 
 #define TOKEN_BYTES 16
+#define FAMILY_LEN  16 /* of a token */
 
 void
 headers_token(char ret[HEADERS_TOKEN_LEN + 1])
@@ -41,6 +42,26 @@ headers_token(char ret[HEADERS_TOKEN_LEN + 1])
 	}
 	ret[n++] = digits[value << (6 - bits) & 63];
 	ret[n] = '\0';
+}
+
+static bool
+is_token(const char *s)
+{
+	return s != NULL && strlen(s) == HEADERS_TOKEN_LEN;
+}
+
+void
+headers_token_like(const char *token, char ret[HEADERS_TOKEN_LEN + 1])
+{
+	headers_token(ret);
+	if (is_token(token))
+		memcpy(ret, token, FAMILY_LEN);
+}
+
+bool
+headers_token_is_like(const char *a, const char *b)
+{
+	return is_token(a) && is_token(b) && memcmp(a, b, FAMILY_LEN) == 0;
 }
 
 /* A symlink's target is in its body, but for one that came in a header. */

@@ -22,8 +22,16 @@ struct headers {
 	size_t meta_count;
 };
 
-/* A new token: 128 random bits as text. */
+/* A new token: 128 random bits as text, of which the first 96 are the name of
+ * a family of its own. */
 void headers_token(char ret[HEADERS_TOKEN_LEN + 1]);
+
+/* Another token of the family of ${token}, for one more try while it is not
+ * known what became of those before.  ${token} NULL: of a family of its own. */
+void headers_token_like(const char *token, char ret[HEADERS_TOKEN_LEN + 1]);
+
+/* Whether both are of one family; each may be NULL, which is of none. */
+bool headers_token_is_like(const char *a, const char *b);
 
 /**
  * headers_make(c, row, new_content, ret):

@@ -33,15 +33,14 @@ head_run(struct cache *c, const char *key, struct s3_call *call)
 	return trouble_errno(call);
 }
 
-/* Whether ${object} carries ${token}. */
-static bool
-has_token(const struct s3_object *object, const char *token)
+/* The token that ${object} carries, NULL: none. */
+static const char *
+token_of(const struct s3_object *object)
 {
-	for (size_t i = 0; token != NULL && i < object->meta_count; i++) {
+	for (size_t i = 0; i < object->meta_count; i++)
 		if (strcmp(object->meta[i].name, "pailfs-token") == 0)
-			return strcmp(object->meta[i].value, token) == 0;
-	}
-	return false;
+			return object->meta[i].value;
+	return NULL;
 }
 
 /* ---- what is there ---- */
@@ -75,7 +74,8 @@ base_of_head(struct cache *c, const struct row *row, const char *key,
 	int r;
 
 	r = head_run(c, key, &call);
-	is_ours = r == 0 && has_token(&call.object, row->token);
+	is_ours =
+	    r == 0 && headers_token_is_like(token_of(&call.object), row->token);
 	is_old = r == 0 && row->etag != NULL &&
 		 text_same(call.object.etag, row->etag);
 	if (r == 0 && !is_ours && !is_old)
@@ -125,7 +125,8 @@ settle_put(struct cache *c, const char *key, const char *token, int err,
 	struct s3_call head;
 	int r = head_run(c, key, &head);
 
-	if (r == 0 && has_token(&head.object, token)) {
+	if (r == 0 && token != NULL &&
+	    text_same(token_of(&head.object), token)) {
 		take_made(c, &head, ret);
 		err = 0;
 	} else if (r == 0) {

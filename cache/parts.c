@@ -141,7 +141,8 @@ create(struct entry *e, const char *key, const struct row *row, char **ret_id)
 	return r;
 }
 
-/* The row that a streamed upload is begun with: as it is now, a new token. */
+/* The row that a streamed upload is begun with: as it is now, a new token; of
+ * the row's family, if the row tells of a try that is not settled. */
 static int
 snapshot(struct entry *e, struct row *ret)
 {
@@ -150,12 +151,21 @@ snapshot(struct entry *e, struct row *ret)
 
 	if (r < 0)
 		return r;
-	headers_token(token);
+	headers_token_like(
+	    state_bytes_is_open((enum state_bytes)ret->byte_state) ? ret->token
+								   : NULL,
+	    token);
 	free(ret->token);
 	ret->token = strdup(token);
 	if (e->mtime_ns != 0)
 		ret->mtime_ns = e->mtime_ns;
 	return ret->token == NULL ? -ENOMEM : 0;
+}
+
+const char *
+parts_token_locked(const struct entry *e)
+{
+	return e->upload == NULL ? NULL : e->upload->row.token;
 }
 
 /*
@@ -202,10 +212,9 @@ begin_locked(struct entry *e, struct row *row)
 static bool
 is_other(struct entry *e, const struct send_part *what)
 {
-	static const char *const none[2];
 	struct settle look = { 0 };
 	enum settle_answer answer =
-	    settle_look(e->cache, what->base_key, none, &look);
+	    settle_look(e->cache, what->base_key, NULL, &look);
 	bool other =
 	    answer == SETTLE_ABSENT ||
 	    (answer == SETTLE_OTHER && what->base_etag != NULL &&

@@ -33,6 +33,10 @@ struct parts_done {
 
 void parts_done_fini(struct parts_done *d);
 
+/* The token that the upload of ${e} was begun with, NULL: none was.  Locks: the
+ * entry's is held. */
+const char *parts_token_locked(const struct entry *e);
+
 /* Bytes of [off, end) were written: parts that hold them are not sent any
  * more; if one is complete now, it may go.  Locks: the entry's is held. */
 void parts_changed_locked(struct entry *e, uint64_t off, uint64_t end);

@@ -160,8 +160,7 @@ is_under_way(const struct row *row)
 	case NAME_STATE_COUNT:
 		break;
 	}
-	return row->byte_state == BYTES_UPLOADING ||
-	       row->byte_state == BYTES_UNSURE ||
+	return state_bytes_is_open((enum state_bytes)row->byte_state) ||
 	       row->attr_state == ATTRS_SENDING ||
 	       row->attr_state == ATTRS_UNSURE;
 }

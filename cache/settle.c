@@ -8,6 +8,7 @@
 
 #include "cache/attrs.h"
 #include "cache/core.h"
+#include "cache/headers.h"
 #include "cache/settle.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
@@ -52,15 +53,8 @@ settle_is_needed(const struct settle *s, int err)
 	return err == -ENOENT; /* the base, or the upload, is gone */
 }
 
-static bool
-has_token(const struct attrs *a, const char *token)
-{
-	return token != NULL && a->token != NULL &&
-	       strcmp(a->token, token) == 0;
-}
-
 static enum settle_answer
-whose(const struct s3_object *o, const char *const tokens[2])
+whose(const struct s3_object *o, const char *token)
 {
 	enum settle_answer answer = SETTLE_OTHER;
 	struct attrs a;
@@ -68,17 +62,16 @@ whose(const struct s3_object *o, const char *const tokens[2])
 	attrs_init(&a);
 	if (attrs_read(o->meta, o->meta_count, o->content_type, &a) < 0)
 		answer = SETTLE_UNKNOWN;
-	else if (has_token(&a, tokens[0]))
-		answer = SETTLE_OURS;
-	else if (has_token(&a, tokens[1]))
-		answer = SETTLE_OLDER;
+	else if (headers_token_is_like(a.token, token))
+		answer =
+		    strcmp(a.token, token) == 0 ? SETTLE_OURS : SETTLE_OLDER;
 	attrs_fini(&a);
 	return answer;
 }
 
 enum settle_answer
-settle_look(struct cache *c, const char *key, const char *const tokens[2],
-    struct settle *s)
+settle_look(
+    struct cache *c, const char *key, const char *token, struct settle *s)
 {
 	enum settle_answer answer = SETTLE_UNKNOWN;
 	struct s3_call call;
@@ -89,7 +82,7 @@ settle_look(struct cache *c, const char *key, const char *const tokens[2],
 	(void)s3_run(c->s3, &call, NULL); /* the result is there */
 	r = trouble_errno(&call);
 	if (r == 0) {
-		answer = whose(&call.object, tokens);
+		answer = whose(&call.object, token);
 		s->size = call.object.size;
 		take_object(s, c, &call);
 	} else if (r == -ENOENT) {

@@ -26,8 +26,8 @@ struct settle {
 };
 
 enum settle_answer {
-	SETTLE_OURS,   /* it has the first token */
-	SETTLE_OLDER,  /* it has the second: an earlier one of ours */
+	SETTLE_OURS,   /* it has the token */
+	SETTLE_OLDER,  /* it has one of its family: of an earlier try */
 	SETTLE_ABSENT, /* there is none */
 	SETTLE_OTHER,  /* it is another's */
 	SETTLE_UNKNOWN /* no answer */
@@ -43,9 +43,9 @@ void settle_fini(struct settle *s);
 /* Whether a look at the object is needed to know what ${err} means. */
 bool settle_is_needed(const struct settle *s, int err);
 
-/* HEAD ${key}; ${tokens}: of the request, and of an earlier one that is not
- * settled (each may be NULL).  etag, version_id, size are then S3's. */
-enum settle_answer settle_look(struct cache *c, const char *key,
-    const char *const tokens[2], struct settle *s);
+/* HEAD ${key}; ${token}: of the request, NULL: none was sent.  etag,
+ * version_id, size are then S3's. */
+enum settle_answer settle_look(
+    struct cache *c, const char *key, const char *token, struct settle *s);
 
 #endif

@@ -226,6 +226,12 @@ state_name_may_follow(enum state_name s)
 }
 
 bool
+state_bytes_is_open(enum state_bytes s)
+{
+	return s == BYTES_UPLOADING || s == BYTES_UNSURE;
+}
+
+bool
 state_bytes_may_evict(enum state_bytes s)
 {
 	return s == BYTES_CLEAN;
@@ -234,7 +240,7 @@ state_bytes_may_evict(enum state_bytes s)
 bool
 state_bytes_may_unlink(enum state_bytes s)
 {
-	return s != BYTES_UPLOADING && s != BYTES_UNSURE;
+	return !state_bytes_is_open(s);
 }
 
 const char *

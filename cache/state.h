@@ -340,6 +340,9 @@ bool state_name_is_visible(enum state_name s);
  * another one under its key: ABSENT and GONE. */
 bool state_name_may_follow(enum state_name s);
 
+/* Whether a PUT left whose end is not known (yet): UPLOADING and UNSURE. */
+bool state_bytes_is_open(enum state_bytes s);
+
 /* Whether bytes may leave the disk without being lost. */
 bool state_bytes_may_evict(enum state_bytes s);
 

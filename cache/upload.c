@@ -57,13 +57,33 @@ take_key(struct flush *f)
 	return r;
 }
 
-/* The row, and with it the version, is on its way from here on.  -EAGAIN: the
- * key that is marked busy is not its any more. */
+/*
+ * The token of this try, for the row.  One of the family of what an earlier
+ * try left open, or of a multipart upload that began while the file was being
+ * written: whichever of them took effect is known again, after a crash, too.
+ */
+static int
+choose_token(struct flush *f, struct row *row)
+{
+	const char *like = parts_token_locked(f->entry);
+	char token[HEADERS_TOKEN_LEN + 1];
+
+	f->was_unsure = state_bytes_is_open((enum state_bytes)row->byte_state);
+	headers_token_like(f->was_unsure ? row->token : like, token);
+	text_set(&row->token, strdup(token));
+	return row->token == NULL ? -ENOMEM : 0;
+}
+
+/*
+ * The row, and with it the version, is on its way from here on.  What an
+ * earlier try left open counts as not sent: the look at the object that this
+ * one takes, if its condition fails, tells.  -EAGAIN: the key that is marked
+ * busy is not its any more.
+ */
 static int
 begin_row(struct flush *f)
 {
 	struct entry *e = f->entry;
-	char token[HEADERS_TOKEN_LEN + 1];
 	struct change ch;
 	int r;
 
@@ -77,7 +97,11 @@ begin_row(struct flush *f)
 		change_attrs(&ch, ATTRS_ON_SEND_LOST);
 	if (ch.row.attr_state == ATTRS_UNSURE)
 		change_attrs(&ch, ATTRS_ON_SETTLED_OLD);
-	r = change_bytes(&ch, BYTES_ON_FLUSH);
+	r = choose_token(f, &ch.row);
+	if (r == 0 && ch.row.byte_state == BYTES_UNSURE)
+		r = change_bytes(&ch, BYTES_ON_SETTLED_OLD);
+	if (r == 0)
+		r = change_bytes(&ch, BYTES_ON_FLUSH);
 	if (r == 0)
 		change_attrs(&ch, ATTRS_ON_FOLD);
 	ch.row.size = e->size;
@@ -88,16 +112,16 @@ begin_row(struct flush *f)
 	}
 	f->mtime_ns = ch.row.mtime_ns;
 	/* After a crash, all that the upload was of is known. */
-	headers_token(token);
-	text_set(&ch.row.token, strdup(token));
 	if (r == 0)
-		r = ch.row.token == NULL ? -ENOMEM : chunk_flush(&e->chunk);
+		r = chunk_flush(&e->chunk);
 	if (r == 0)
 		r = row_copy(&f->row, &ch.row);
 	r = change_end(&ch, r);
 	if (r < 0)
 		return r;
 	e->mtime_ns = 0;
+	if (e->state == BYTES_UNSURE)
+		(void)state_bytes_apply(&e->state, BYTES_ON_SETTLED_OLD);
 	(void)state_bytes_apply(&e->state, BYTES_ON_FLUSH);
 	return 0;
 }
@@ -187,7 +211,6 @@ finish(struct flush *f)
 		(void)state_bytes_apply(&e->state, BYTES_ON_PUT_OK);
 		text_set(&e->etag, TAKE(f->out.etag));
 		text_set(&e->version_id, TAKE(f->out.version_id));
-		text_set(&e->unsure_token, NULL);
 		(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
 		e->object_size = f->size;
 		e->chunk.base_size = f->size;
@@ -216,8 +239,6 @@ leave(
 
 	lock_take(&e->lock);
 	(void)state_bytes_apply(&e->state, bytes);
-	if (bytes == BYTES_ON_PUT_LOST)
-		text_set(&e->unsure_token, text_copy(f->row.token));
 	(void)chunk_flush(&e->chunk); /* what is kept, however this ends */
 	if (change_begin_node(f->cache, e->node, &ch) == 0) {
 		if (bytes == BYTES_ON_PUT_LOST)
@@ -270,23 +291,21 @@ is_whole(struct flush *f)
 static int
 judge(struct flush *f, int r)
 {
-	const char *tokens[] = { f->row.token, f->entry->unsure_token };
-
 	if (!settle_is_needed(&f->out, r))
 		return r;
-	switch (settle_look(f->cache, f->key, tokens, &f->out)) {
+	switch (settle_look(f->cache, f->key, f->row.token, &f->out)) {
 	case SETTLE_OURS:
 		return f->out.size == f->size ? 0 : -ESTALE;
 	case SETTLE_OLDER: /* an earlier one of ours: no other's is lost */
 		return adopt(f, f->out.size);
 	case SETTLE_ABSENT:
-		f->out.unsure = false;
+		f->out.unsure = f->was_unsure = false;
 		if (f->is_new && r != -ESTALE)
 			return r;
 		text_set(&f->out.etag, NULL);
 		return is_whole(f) ? adopt(f, 0) : -ESTALE;
 	case SETTLE_OTHER:
-		f->out.unsure = false;
+		f->out.unsure = f->was_unsure = false;
 		if (f->etag != NULL && f->out.etag != NULL &&
 		    strcmp(f->etag, f->out.etag) == 0)
 			return r == -ESTALE ? -EIO : r; /* it is as before */
@@ -328,30 +347,11 @@ flush_frozen(struct flush *f)
 		r = conflict_keep(f->entry);
 		return r == 0 ? -ESTALE : r;
 	}
-	if (f->out.unsure)
+	if (f->out.unsure || f->was_unsure)
 		leave(f, BYTES_ON_PUT_LOST, ATTRS_ON_SEND_LOST);
 	else
 		leave(f, BYTES_ON_PUT_FATAL, ATTRS_ON_SEND_FATAL);
 	return r;
-}
-
-/* What an earlier flush left open: from here on it counts as not sent; the
- * look at the object that this one takes, if its condition fails, tells. */
-static void
-reopen(struct flush *f)
-{
-	struct entry *e = f->entry;
-	struct change ch;
-
-	lock_take(&e->lock);
-	if (e->state == BYTES_UNSURE) {
-		(void)state_bytes_apply(&e->state, BYTES_ON_SETTLED_OLD);
-		if (change_begin_node(f->cache, e->node, &ch) == 0) {
-			(void)change_bytes(&ch, BYTES_ON_SETTLED_OLD);
-			(void)change_end(&ch, 0); /* it is told again */
-		}
-	}
-	lock_drop(&e->lock);
 }
 
 /* The loser of an earlier flush could not be kept aside then. */
@@ -377,7 +377,6 @@ flush_once(struct entry *e, bool *ret_moved)
 		free(f.key);
 		return r;
 	}
-	reopen(&f);
 	r = clone_release(e->cache, f.key, NULL);
 	stats_add(&e->cache->stats, STAT_UPLOADS, 1);
 	evict_upload_begin(e->cache->evict);

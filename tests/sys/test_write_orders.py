@@ -148,21 +148,73 @@ def test_refused_and_killed(s3, bucket, proxy, m, size):
     assert stored.body(s3, bucket, "old") == want
 
 
-def test_lost_put_then_killed(s3, bucket, proxy, hasty):
-    """An answer that never came, and a look that failed: no conflict."""
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("second", [None, "lost_reply", "reset"])
+def test_lost_put(s3, bucket, proxy, hasty, second, killed):
+    """An answer that never came, and a look that failed: no conflict.
+
+    Nor with what was tried after it, which may have had no effect.
+    """
     m = hasty
     fd = os.open(m.path / "f", os.O_WRONLY | os.O_CREAT)
     os.write(fd, b"mine")
-    proxy.fault("lost_reply", op="PutObject", key="^f$")
     proxy.fault("status", op="HeadObject", key="^f$", **DENIED)
+    lost = proxy.fault("lost_reply", op="PutObject", key="^f$")
     assert close(fd) != 0
-    m.kill9()
+    if second:
+        proxy.fault(second, op="PutObject", key="^f$")
+        proxy.clear(lost)
+        fd = os.open(m.path / "f", os.O_RDWR)
+        os.pwrite(fd, b"M", 0)
+        assert fails(os.fsync, fd) != 0
+        close(fd)
+    if killed:
+        m.kill9()
     proxy.clear()
+    if killed:
+        m.start()
+    stored.wait_for(lambda: clean(m), "it", 20)
+    assert stored.keys(s3, bucket) == {"f": 4}
+    assert stored.body(s3, bucket, "f") == (b"Mine" if second else b"mine")
+
+
+def test_killed_before_the_end_of_an_upload_is_told(s3, bucket, proxy, m):
+    """Parts went up while it was written: it is known again all the same."""
+    data = noise(20 * MIB)
+    fd = os.open(m.path / "f", os.O_WRONLY | os.O_CREAT)
+    os.write(fd, data)
+    stored.wait_for(lambda: proxy.count("UploadPart") > 0)
+    proxy.fault("hold", op="CompleteMultipartUpload", key="^f$")
+    closing = threading.Thread(target=close, args=(fd,))
+    closing.start()
+    proxy.wait_held()
+    m.kill9()
+    closing.join()
+    proxy.clear()
+    proxy.release()
     m.start()
     stored.wait_for(lambda: clean(m), "it", 20)
-    # If it was sent twice before the kill, the second may find the first, and
-    # keep itself beside it.
-    assert stored.keys(s3, bucket)["f"] == 4
+    assert stored.keys(s3, bucket) == {"f": len(data)}
+    assert stored.body(s3, bucket, "f") == data
+
+
+def test_lost_put_then_refused_and_unlinked(s3, bucket, proxy, hasty):
+    """What the first one stored does not come back."""
+    m = hasty
+    fd = os.open(m.path / "f", os.O_WRONLY | os.O_CREAT)
+    os.write(fd, b"mine")
+    look = proxy.fault("status", op="HeadObject", key="^f$", **DENIED)
+    lost = proxy.fault("lost_reply", op="PutObject", key="^f$")
+    assert close(fd) != 0
+    refused = proxy.fault("status", op="PutObject", key="^f$", **DENIED)
+    proxy.clear(lost)
+    fd = os.open(m.path / "f", os.O_RDWR)
+    assert fails(os.fsync, fd) == errno.EACCES
+    close(fd)
+    proxy.clear(look)
+    os.unlink(m.path / "f")
+    proxy.clear(refused)
+    assert stored.keys(s3, bucket) == {}
 
 
 def test_unlink_what_is_not_settled(s3, bucket, proxy, hasty):

@@ -263,6 +263,30 @@ test_token(void **state)
 	assert_int_equal(digits, 64);
 }
 
+/* Tokens of one family are told from each other, and from all others. */
+static void
+test_family(void **state)
+{
+	char a[HEADERS_TOKEN_LEN + 1], b[HEADERS_TOKEN_LEN + 1];
+	char other[HEADERS_TOKEN_LEN + 1];
+
+	(void)state;
+	headers_token_like(NULL, a);
+	headers_token_like(NULL, other);
+	for (int i = 0; i < 100; i++) {
+		headers_token_like(a, b);
+		assert_int_equal(strlen(b), HEADERS_TOKEN_LEN);
+		assert_string_not_equal(a, b);
+		assert_true(headers_token_is_like(a, b));
+		assert_false(headers_token_is_like(b, other));
+	}
+	assert_false(headers_token_is_like(a, NULL));
+	assert_false(headers_token_is_like(NULL, NULL));
+	assert_false(headers_token_is_like("short", "short"));
+	headers_token_like("short", b);
+	assert_int_equal(strlen(b), HEADERS_TOKEN_LEN);
+}
+
 #undef T
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, clean_up)
 
@@ -277,6 +301,7 @@ main(void)
 		T(test_too_much),
 		T(test_apply),
 		T(test_token),
+		T(test_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,7 @@ test_predicates(void **state)
 	static const char bytes_pending[] = "011111";
 	static const char bytes_evict[] = "100000";
 	static const char bytes_unlink[] = "110011";
+	static const char bytes_open[] = "001100";
 
 	(void)state;
 	for (int i = 0; i < NAME_STATE_COUNT; i++) {
@@ -307,6 +308,7 @@ test_predicates(void **state)
 		    state_bytes_may_evict(s), bytes_evict[i] == '1');
 		assert_int_equal(
 		    state_bytes_may_unlink(s), bytes_unlink[i] == '1');
+		assert_int_equal(state_bytes_is_open(s), bytes_open[i] == '1');
 	}
 }
 
