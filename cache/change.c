@@ -100,7 +100,7 @@ removed_below(void *arg, const struct row *row)
 {
 	struct removal *removal = arg;
 
-	if (row->kind != ROW_DIR)
+	if (row->kind != ROW_DIR && removal->fn != NULL)
 		removal->r = removal->fn(removal->arg, row);
 	return removal->r == 0;
 }
@@ -119,7 +119,7 @@ change_remove_row(struct cache *c, const struct row *row,
 		if (r == 0)
 			r = db_odd_forget(c->db, row->id, INT64_MAX);
 	}
-	if (r == 0)
+	if (r == 0 && fn != NULL)
 		r = fn(arg, row);
 	if (r == 0)
 		r = db_row_delete(c->db, row->id);

@@ -79,7 +79,8 @@ typedef int change_removed_fn(void *arg, const struct row *row);
 /**
  * change_remove_row(c, row, times, fn, arg):
  * Within a transaction: remove ${row} and all below it, leave a tombstone.
- * Who calls supersedes the versions that ${fn} was told of, after the commit.
+ * Who calls supersedes the versions that ${fn} (NULL: there are none) was told
+ * of, after the commit.
  */
 int change_remove_row(struct cache *c, const struct row *row,
     const struct change_times *times, change_removed_fn *fn, void *arg);

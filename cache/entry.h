@@ -167,6 +167,10 @@ void entry_set_modified_locked(struct entry *e, bool modified);
 int entries_rekey(
     struct cache *c, const char *from, const char *to, const char *etag);
 
+/* Likewise, but not the version ${but} (a node; 0: none). */
+int entries_rekey_but(struct cache *c, const char *from, const char *to,
+    const char *etag, uint64_t but);
+
 /* Delete the bytes of ${node} if it is not in memory; false: it is. */
 bool entries_drop_closed(struct cache *c, uint64_t node);
 

@@ -230,8 +230,8 @@ rekey_locked(
 }
 
 int
-entries_rekey(
-    struct cache *c, const char *from, const char *to, const char *etag)
+entries_rekey_but(struct cache *c, const char *from, const char *to,
+    const char *etag, uint64_t but)
 {
 	struct entries *t = c->entries;
 	int r = 0;
@@ -241,10 +241,19 @@ entries_rekey(
 	     l = l->next) {
 		struct entry *e = LIST_ENTRY(l, struct entry, link);
 
+		if (e->node == but)
+			continue;
 		lock_take(&e->lock);
 		r = rekey_locked(e, from, to, etag);
 		lock_drop(&e->lock);
 	}
 	lock_drop(&t->lock);
 	return r;
+}
+
+int
+entries_rekey(
+    struct cache *c, const char *from, const char *to, const char *etag)
+{
+	return entries_rekey_but(c, from, to, etag, 0);
 }

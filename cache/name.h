@@ -127,6 +127,10 @@ int name_put(struct cache *c, const struct row *row, const char *key,
 int name_delete(
     struct cache *c, const char *key, const char *etag, struct waiter *w);
 
+/* Whether ${key} is there, with ${etag} (NULL: any), as a HEAD says: 1; 0;
+ * -ESTALE there is another; -errno: not known. */
+int name_is_there(struct cache *c, const char *key, const char *etag);
+
 /* DELETE the marker ${key} of a directory, if it is one: -ENOTEMPTY if it
  * holds data (pailctl odd has it). */
 int name_delete_marker(struct cache *c, const char *key, struct waiter *w);

@@ -177,19 +177,28 @@ name_put(struct cache *c, const struct row *row, const char *key,
 
 /* ---- DELETE ---- */
 
-/* The DELETE failed with ${err} and may have had its effect. */
-static int
-settle_delete(struct cache *c, const char *key, const char *etag, int err)
+int
+name_is_there(struct cache *c, const char *key, const char *etag)
 {
 	struct s3_call head;
 	int r = head_run(c, key, &head);
 
 	if (r == -ENOENT)
-		err = 0;
-	else if (r == 0 && etag != NULL && !text_same(head.object.etag, etag))
-		err = -ESTALE;
+		r = 0;
+	else if (r == 0)
+		r = etag == NULL || text_same(head.object.etag, etag) ? 1
+								      : -ESTALE;
 	s3_call_fini(&head);
-	return err;
+	return r;
+}
+
+/* The DELETE failed with ${err} and may have had its effect. */
+static int
+settle_delete(struct cache *c, const char *key, const char *etag, int err)
+{
+	int r = name_is_there(c, key, etag);
+
+	return r == 0 || r == -ESTALE ? r : err;
 }
 
 int

@@ -10,7 +10,9 @@
 #include "cache/entry.h"
 #include "cache/fill.h"
 #include "cache/recover.h"
+#include "cache/view.h"
 #include "cache/writeback.h"
+#include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
 struct owing {
@@ -40,6 +42,16 @@ note_row(void *arg, const struct row *row)
 	return true;
 }
 
+/* Whether another entry has the name of ${row}, which is hidden. */
+static bool
+is_taken(struct cache *c, const struct row *row)
+{
+	AUTO(row_fini) struct row now = { 0 };
+
+	return db_row_by_name(c->db, row->parent, row->name, &now) == 0 &&
+	       view_is_visible(&now);
+}
+
 /* Requests that carried attributes have no answer any more: once more. */
 static void
 settle_attrs(struct change *ch)
@@ -56,7 +68,8 @@ settle_name(struct change *ch)
 {
 	if (ch->row.name_state == NAME_DELETE_SENT)
 		change_name(ch, NAME_ON_DELETE_412);
-	if (ch->row.name_state == NAME_DELETING) {
+	if (ch->row.name_state == NAME_DELETING &&
+	    !is_taken(ch->cache, &ch->row)) {
 		change_name(ch, NAME_ON_DELETE_UNDO);
 		ch->row.seen_ms = 0; /* believed no longer */
 	}
@@ -114,6 +127,10 @@ settle(struct cache *c, uint64_t id, struct row *ret)
 		return r == -ENOENT ? 0 : r;
 	settle_attrs(&ch);
 	settle_name(&ch);
+	if (ch.row.name_state == NAME_DELETING && is_taken(c, &ch.row)) {
+		change_name(&ch, NAME_ON_REPLACED);
+		return change_end_remove(&ch);
+	}
 	if (ch.row.name_state == NAME_CREATING && !is_refused(c, &ch.row)) {
 		log_warn("'%s' was being made when the last mount ended "
 			 "without unmounting: it is not kept",

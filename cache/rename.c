@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rename.c - rename: what both kinds have in common, and files.
+ * rename.c - rename: what files and directories have in common.
  *
- * Role:    what files and directories have in common: both names are looked
- *          up and checked; one transaction moves the row (RENAME and MOVE_OK
- *          at once: until then the old name was true), removes what it
- *          replaces (REPLACED), and leaves a stub under the old name, whose
- *          DELETE follows at once (DELETE_SENT).
+ * Role:    both names are looked up and checked; one transaction moves the
+ *          row, takes what it replaces away, and leaves a stub under the old
+ *          name, whose DELETE follows at once (DELETE_SENT); another one, when
+ *          it is known how that ended, lets the stub go, or moves all back.
+ * States:  of a file: RENAME, and MOVE_OK or MOVE_UNDO in the end; what it
+ *          replaces is hidden in between (UNLINK), then REPLACED, or back
+ *          (DELETE_UNDO).  Of a directory: RENAME and MOVE_OK at once.
  */
 #include "cache/rename.h"
 
@@ -16,10 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/abandon.h"
 #include "cache/change.h"
 #include "cache/core.h"
+#include "cache/entry.h"
 #include "cache/lookup.h"
 #include "cache/name.h"
+#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
@@ -60,35 +65,46 @@ rename_begin(struct rename *m, struct change *ret)
 	return r < 0 ? change_end(ret, r) : 0;
 }
 
-/* What had the new name: another entry has it now. */
+static void
+apply(struct row *row, enum state_name_event e)
+{
+	enum state_name s = (enum state_name)row->name_state;
+
+	state_name_apply(&s, e);
+	row->name_state = (int)s;
+}
+
+/* What had the new name: another entry has it now.  A file may come back. */
 static int
 replace_target(struct rename *m)
 {
 	AUTO(row_fini) struct row now = { 0 };
-	enum state_name s;
 	int r = db_row_by_id(m->cache->db, m->to.id, &now);
 
 	if (r < 0)
 		return r;
-	s = (enum state_name)now.name_state;
-	state_name_apply(&s, NAME_ON_REPLACED);
-	return db_row_delete(m->cache->db, m->to.id);
+	if (now.kind == ROW_DIR) {
+		apply(&now, NAME_ON_REPLACED);
+		return db_row_delete(m->cache->db, m->to.id);
+	}
+	apply(&now, NAME_ON_UNLINK);
+	now.changed_ms = cache_now_ms(m->cache);
+	return db_row_put(m->cache->db, &now);
 }
 
 /* The old name, while its object is being deleted: the DELETE leaves next. */
 static int
 put_stub(struct rename *m, struct row *stub)
 {
-	enum state_name s = NAME_PRESENT;
 	int r = db_number(m->cache->db, &stub->id);
 
-	state_name_apply(&s, NAME_ON_UNLINK);
-	state_name_apply(&s, NAME_ON_DELETE_SEND);
+	stub->name_state = NAME_PRESENT;
+	apply(stub, NAME_ON_UNLINK);
+	apply(stub, NAME_ON_DELETE_SEND);
 	stub->node = stub->id;
 	stub->parent = m->from.parent;
 	stub->name = m->from.name;
 	stub->kind = m->from.kind;
-	stub->name_state = (int)s;
 	stub->uid = UINT32_MAX;
 	stub->gid = UINT32_MAX;
 	stub->changed_ms = cache_now_ms(m->cache);
@@ -126,41 +142,148 @@ is_taken(struct cache *c, const struct row *stub)
 	       state_name_is_visible((enum state_name)now.name_state);
 }
 
-/* What was to be deleted is there still: its name is back, and is looked at
- * before it is believed. */
+/* Within a transaction: what was to be deleted is gone (${r} 0), or there
+ * still: its name is back, and is looked at before it is believed. */
 static int
-stub_back(struct cache *c, struct change *ch)
+end_stub(struct cache *c, uint64_t id, int r)
 {
-	bool taken = is_taken(c, &ch->row);
+	int64_t now = cache_now_ms(c);
+	struct change_times times = { .seen_ms = now, .changed_ms = now };
+	AUTO(row_fini) struct row row = { 0 };
+	int err = db_row_by_id(c->db, id, &row);
 
-	change_name(ch, NAME_ON_DELETE_412);
-	change_name(ch, taken ? NAME_ON_REPLACED : NAME_ON_DELETE_UNDO);
-	ch->row.seen_ms = 0;
-	return change_end(ch, 0);
+	if (err < 0)
+		return err == -ENOENT ? 0 : err;
+	if (r == 0) {
+		apply(&row, NAME_ON_DELETE_OK);
+		return change_remove_row(c, &row, &times, NULL, NULL);
+	}
+	apply(&row, NAME_ON_DELETE_412);
+	apply(&row, is_taken(c, &row) ? NAME_ON_REPLACED : NAME_ON_DELETE_UNDO);
+	row.seen_ms = 0;
+	row.changed_ms = now;
+	return db_row_put(c->db, &row);
+}
+
+/* Within a transaction: what the file replaced is gone for good. */
+static int
+remove_target(struct rename *m)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	int r = db_row_by_id(m->cache->db, m->to.id, &now);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	apply(&now, NAME_ON_REPLACED);
+	return db_row_delete(m->cache->db, m->to.id);
+}
+
+/* All that the database does in the end. */
+static int
+end_file(struct rename *m, const struct row *stub, int r)
+{
+	struct change ch;
+	bool is_due;
+	int err = change_begin(m->cache, m->from.id, &ch);
+
+	if (err < 0)
+		return err;
+	if (ch.row.name_state == NAME_MOVING)
+		change_name(&ch, NAME_ON_MOVE_OK);
+	is_due = ch.row.attr_state == ATTRS_METADIRTY;
+	if (m->has_to)
+		err = remove_target(m);
+	if (err == 0 && stub != NULL)
+		err = end_stub(m->cache, stub->id, r);
+	err = change_end(&ch, err);
+	/* While it was MOVING they were not sent. */
+	if (err == 0 && is_due)
+		writeback_attrs(m->cache, m->from.id);
+	return err;
+}
+
+static int
+end_dir(struct rename *m, const struct row *stub, int r)
+{
+	int err = db_begin(m->cache->db);
+
+	if (err < 0)
+		return err;
+	err = end_stub(m->cache, stub->id, r);
+	if (err == 0)
+		return db_commit(m->cache->db);
+	db_rollback(m->cache->db);
+	return err;
 }
 
 void
 rename_end(struct rename *m, const struct row *stub, int r)
 {
-	struct cache *c = m->cache;
-	struct change ch;
+	bool is_file = m->from.kind != ROW_DIR;
+	bool replaces = is_file && m->has_to;
 	int err;
 
 	if (r < 0)
 		log_warn("'%s' is '%s' now, but what S3 has under the old name "
 			 "could not be deleted (%s): it shows again, remove it",
 		    m->key, m->new_key, strerror(-r));
-	err = change_begin(c, stub->id, &ch);
-	if (err == 0 && r == 0) {
-		change_name(&ch, NAME_ON_DELETE_OK);
-		err = change_end_remove(&ch);
-	} else if (err == 0) {
-		err = stub_back(c, &ch);
-	}
-	if (err < 0 && err != -ENOENT)
+	if (replaces)
+		abandon_version(m->cache, m->to.node);
+	err = is_file ? end_file(m, stub, r) : end_dir(m, stub, r);
+	if (err < 0)
 		log_warn("'%s' stays hidden until the next start: the cache's "
 			 "database fails",
 		    m->key);
+	else if (replaces)
+		entries_supersede(m->cache, m->to.node);
+}
+
+/* What the file was to replace has its name again.  ${is_lost}: but not its
+ * object, as the next look will find. */
+static int
+show_target(struct rename *m, bool is_lost)
+{
+	int64_t before_ms = cache_now_ms(m->cache) - 1;
+	AUTO(row_fini) struct row now = { 0 };
+	int r = db_row_by_id(m->cache->db, m->to.id, &now);
+
+	if (r < 0)
+		return r;
+	apply(&now, NAME_ON_DELETE_UNDO);
+	if (m->to.name_state == NAME_CREATING)
+		apply(&now, NAME_ON_BASE_LOST); /* nothing of it was sent */
+	if (is_lost) {
+		now.seen_ms = 0;
+		now.changed_ms = before_ms;
+	}
+	return db_row_put(m->cache->db, &now);
+}
+
+int
+rename_back(
+    struct rename *m, struct change *ch, const struct row *stub, bool is_lost)
+{
+	AUTO(row_fini) struct row old = { 0 };
+	AUTO_FREE char *name = strdup(m->from.name);
+	int r = name == NULL ? -ENOMEM : 0;
+
+	if (r == 0 && !change_has_key(ch, m->new_key))
+		r = -ESTALE;
+	if (r == 0 && is_taken(m->cache, stub))
+		r = -EEXIST;
+	if (r == 0)
+		r = db_row_by_id(m->cache->db, stub->id, &old);
+	if (r < 0)
+		return r;
+	apply(&old, NAME_ON_DELETE_412);
+	apply(&old, NAME_ON_REPLACED);
+	r = db_row_delete(m->cache->db, stub->id);
+	if (r == 0 && m->has_to)
+		r = show_target(m, is_lost);
+	free(ch->row.name);
+	ch->row.name = TAKE(name);
+	ch->row.parent = m->from.parent;
+	return r;
 }
 
 /* Read both rows again: their keys are busy now. */

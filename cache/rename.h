@@ -54,7 +54,8 @@ int rename_begin(struct rename *m, struct change *ret);
 
 /**
  * rename_move(m, ch, stub):
- * Within that: what has the new name goes, the row takes it, and ${stub} (its
+ * Within that: what has the new name goes (a file is only hidden, until
+ * rename_end() or rename_back()), the row takes it, and ${stub} (its
  * attributes are set; NULL: none) keeps the old one until what S3 has there is
  * deleted.  Sets stub->id.
  */
@@ -62,9 +63,20 @@ int rename_move(struct rename *m, struct change *ch, struct row *stub);
 
 /**
  * rename_end(m, stub, r):
- * The DELETEs are over, with ${r}: the stub goes.  What could not be deleted
- * is said in the log, and its name is back.
+ * The DELETEs are over, with ${r}: the row stays where it is, the stub (NULL:
+ * there was none) goes, and so does a file that was replaced.  What could not
+ * be deleted is said in the log, and its name is back.
  */
 void rename_end(struct rename *m, const struct row *stub, int r);
+
+/**
+ * rename_back(m, ch, stub, is_lost):
+ * Instead, within change_begin() of the row that moved: it has the old name
+ * again, and what was hidden the new one.  ${is_lost}: the object of that was
+ * replaced.
+ * Returns: 0; -EEXIST, -ESTALE another has the old name by now; -errno.
+ */
+int rename_back(
+    struct rename *m, struct change *ch, const struct row *stub, bool is_lost);
 
 #endif

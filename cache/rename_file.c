@@ -2,10 +2,18 @@
 /*
  * rename_file.c - rename of a file.
  *
- * Role:    it is copied to its new key, on condition of what is there; then
- *          rename.c's one transaction moves the row; then the old object is
- *          deleted.  A file that S3 does not have is a row, and moves without
- *          a request (REKEY).
+ * Role:    1. it is copied to its new key, on condition of what is there;
+ *          2. rename.c's transaction moves the row (RENAME): who has it open
+ *             reads there from now on;
+ *          3. the old object is deleted, which frees the old name: MOVE_OK.
+ *          If S3 refuses 3, the row goes back (MOVE_UNDO) to the old name,
+ *          whose object was never touched, and the copy is deleted.  What that
+ *          had replaced cannot be put back.  Of a DELETE whose end is not
+ *          known, and no HEAD tells, the new name is believed, where the file
+ *          is for certain; the old one is looked at anew.
+ *          Who writes or renames meanwhile waits for the keys, which are busy.
+ *          A file that S3 does not have is a row, and moves without a request
+ *          (REKEY).
  *          METADIRTY attributes go along (FOLD), as does a Content-Type that
  *          the new name tells and the old one did not.
  * S3:      API_CopyObject with both conditions; API_DeleteObject, If-Match.
@@ -14,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/abandon.h"
 #include "cache/change.h"
 #include "cache/clone.h"
 #include "cache/copy.h"
@@ -25,6 +32,7 @@
 #include "cache/mime.h"
 #include "cache/name.h"
 #include "cache/rename.h"
+#include "cache/writeback.h"
 #include "s3/base/log.h"
 #include "s3/base/text.h"
 
@@ -128,21 +136,33 @@ copy_file(struct file_move *f, struct waiter *w)
 	return r == -ESTALE || r == -ENOENT ? doubt(f, r) : r;
 }
 
-/* The row did not move: neither shall the object have, as far as we can. */
+/* The row did not move, because of ${err}: neither shall the object have, as
+ * far as we can.  ${made}: it is there for certain. */
 static void
-undo_copy(struct file_move *f, int why)
+undo_copy(struct file_move *f, int err, bool made)
 {
 	struct rename *m = f->rename;
-	int r = 0;
+	const char *etag = f->made.etag;
+	int r = -EIO;
 
-	if (f->to_base.is_there || (why == 0 && f->made.etag == NULL))
-		return; /* what it replaced is not ours to remove */
-	r = name_delete(m->cache, m->new_key,
-	    f->made.etag != NULL ? f->made.etag : f->base.etag, NULL);
+	if (f->to_base.is_there && err == -ESTALE)
+		return; /* it is tried again, over what is there now */
+	if (f->to_base.is_there) { /* it was not ours to remove */
+		log_warn("'%s' was not renamed, but '%s' may be a copy of it "
+			 "now: what was there is replaced",
+		    m->key, m->new_key);
+		return;
+	}
+	if (!made && etag == NULL)
+		etag = f->base.etag;
+	if (etag != NULL)
+		r = name_delete(m->cache, m->new_key, etag, NULL);
 	if (r < 0 && r != -ESTALE)
 		log_warn("'%s' was not renamed, but a copy may be left as "
 			 "'%s': remove it",
 		    m->key, m->new_key);
+	if (r < 0 && db_row_listed(m->cache->db, m->new_dir.id, 0) < 0)
+		log_debug("'%s' shows with the ttl", m->new_key);
 }
 
 /* ---- the move of a file ---- */
@@ -155,7 +175,6 @@ take_copy(struct file_move *f, struct change *ch)
 	int r;
 
 	change_name(ch, NAME_ON_RENAME);
-	change_name(ch, NAME_ON_MOVE_OK);
 	row->seen_ms = f->made.sent_ms;
 	r = text_replace(&row->etag, f->made.etag);
 	if (r == 0)
@@ -209,7 +228,7 @@ commit_file(struct file_move *f, struct row *stub)
 
 /* What is open and was never sent replaces what is there now, if anything. */
 static int
-tell_unsent(struct file_move *f)
+tell_unsent(struct file_move *f, const char *etag)
 {
 	struct rename *m = f->rename;
 	struct entry *e = entry_find(m->cache, m->from.node);
@@ -218,7 +237,7 @@ tell_unsent(struct file_move *f)
 	if (e == NULL)
 		return 0;
 	lock_take(&e->lock);
-	r = text_replace(&e->etag, f->to_base.etag);
+	r = text_replace(&e->etag, etag);
 	lock_drop(&e->lock);
 	entry_put(e);
 	return r;
@@ -229,40 +248,119 @@ static void
 tell_entries(struct file_move *f)
 {
 	struct rename *m = f->rename;
-	struct cache *c = m->cache;
 	int r = 0;
 
-	if (m->has_to) {
-		entries_supersede(c, m->to.node);
-		abandon_version(c, m->to.node);
-	}
 	if (!f->base.is_version)
-		r = tell_unsent(f);
+		r = tell_unsent(f, f->to_base.etag);
 	if (r == 0)
-		r = entries_rekey(c, m->key, m->new_key,
+		r = entries_rekey(m->cache, m->key, m->new_key,
 		    f->base.is_version ? f->made.etag : NULL);
 	if (r < 0)
 		log_error(
 		    "out of memory: what is open of '%s' is lost", m->new_key);
 }
 
+/* ---- back ---- */
+
+/* The row is of the old object again; what was set meanwhile stays. */
+static int
+restore_row(struct file_move *f, struct change *ch)
+{
+	const struct row *from = &f->rename->from;
+	struct row *row = &ch->row;
+	int r;
+
+	r = text_replace(&row->etag, from->etag);
+	if (r == 0)
+		r = text_replace(&row->version_id, from->version_id);
+	if (r < 0 || !f->base.is_version)
+		return r;
+	change_name(ch, NAME_ON_MOVE_UNDO);
+	row->modified_ns = from->modified_ns;
+	r = text_replace(&row->storage_class, from->storage_class);
+	if (r < 0 || !f->is_folded)
+		return r;
+	if (from->attr_state == ATTRS_METADIRTY)
+		change_attrs(ch, ATTRS_ON_SET); /* not sent, after all */
+	r = text_replace(&row->token, from->token);
+	return r == 0 ? text_replace(&row->content_type, from->content_type)
+		      : r;
+}
+
+/* All that the database does. */
+static int
+commit_back(struct file_move *f, const struct row *stub)
+{
+	struct rename *m = f->rename;
+	struct change ch;
+	bool is_due;
+	int r = change_begin(m->cache, m->from.id, &ch);
+
+	if (r < 0)
+		return r;
+	r = rename_back(
+	    m, &ch, stub, f->base.is_version && f->to_base.is_there);
+	if (r == 0)
+		r = restore_row(f, &ch);
+	is_due = ch.row.attr_state == ATTRS_METADIRTY;
+	r = change_end(&ch, r);
+	if (r == 0 && is_due)
+		writeback_attrs(m->cache, m->from.id);
+	return r;
+}
+
+/* The old object stays, for ${why}: so does its name. */
 static void
+put_back(struct file_move *f, const struct row *stub, int why)
+{
+	struct rename *m = f->rename;
+	int r = commit_back(f, stub);
+
+	if (r < 0) {
+		rename_end(m, stub, why);
+		return;
+	}
+	if (!f->base.is_version)
+		r = tell_unsent(f, f->base.etag);
+	if (r == 0)
+		r = entries_rekey_but(m->cache, m->new_key, m->key,
+		    f->base.is_version ? f->base.etag : NULL,
+		    m->has_to ? m->to.node : 0);
+	if (r < 0)
+		log_error(
+		    "out of memory: what is open of '%s' is lost", m->key);
+	if (f->base.is_version)
+		undo_copy(f, why, true);
+}
+
+/* ---- the end ---- */
+
+/* Step 3. */
+static int
 delete_old(struct file_move *f, const struct row *stub)
 {
 	struct rename *m = f->rename;
-	int r = -EIO;
+	int r = -EIO, there = 1;
 
-	for (int i = 0; i < TRIES && r != 0 && r != -ESTALE; i++)
+	for (int i = 0; i < TRIES && r != 0 && r != -ESTALE && r != -EACCES;
+	     i++)
 		r = name_delete(m->cache, m->key, f->base.etag, NULL);
-	rename_end(m, stub, r);
+	if (r != 0 && r != -ESTALE && r != -EACCES)
+		there = name_is_there(m->cache, m->key, f->base.etag);
+	if (there == 0 || there == -ESTALE)
+		r = there; /* it was deleted, whatever was said */
+	if (r == 0 || r == -ESTALE || there < 0)
+		rename_end(m, stub, r);
+	else
+		put_back(f, stub, r);
+	return r == -ESTALE ? 0 : r; /* another's: made after the rename */
 }
 
-/* Both keys are busy. */
+/* What is asked of S3 before the row moves. */
 static int
-move_file(struct file_move *f, struct waiter *w)
+prepare(struct file_move *f, struct waiter *w)
 {
 	struct rename *m = f->rename;
-	struct row stub = { 0 };
 	int r = 0;
 
 	if (m->has_to) {
@@ -277,19 +375,30 @@ move_file(struct file_move *f, struct waiter *w)
 	if (r == 0 && f->base.is_version) {
 		r = copy_file(f, w);
 		if (r < 0 && f->made.unsure)
-			undo_copy(f, r);
+			undo_copy(f, r, false);
 	}
+	return r;
+}
+
+/* Both keys are busy. */
+static int
+move_file(struct file_move *f, struct waiter *w)
+{
+	struct row stub = { 0 };
+	int r = prepare(f, w);
+
 	if (r < 0)
 		return r;
 	r = commit_file(f, &stub);
 	if (r < 0) {
 		if (f->base.is_version)
-			undo_copy(f, 0);
+			undo_copy(f, r, true);
 		return r;
 	}
 	tell_entries(f);
 	if (f->base.is_there)
-		delete_old(f, &stub);
+		return delete_old(f, &stub);
+	rename_end(f->rename, NULL, 0);
 	return 0;
 }
 

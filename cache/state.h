@@ -50,10 +50,13 @@
  * MOVING	The name is here, its base lies under another key (base_key):
  *		a COPY from there, or a PUT under the new key, is owed and may
  *		be in flight.  Trust: the row for the name, base_key for bytes.
+ *		Or the COPY was made, base_key is not set, and the DELETE of
+ *		the old object is not over: if it is refused, MOVE_UNDO.
  * DELETING	The name is not here, S3 may hold an object under its key, a
  *		DELETE is owed and was not sent (or was refused).  Trust: the
  *		intent.  This is the time to take it back: a new entry of the
- *		same name makes it needless (REPLACED).
+ *		same name makes it needless (REPLACED).  Also what a file in
+ *		MOVING is to replace, until that is sure.
  * DELETE_SENT	Likewise, but the DELETE has left, and how it ended is not
  *		known yet, or never will be.  Trust: nothing about S3.  Nothing
  *		else may be sent under this key until it is settled, or it may

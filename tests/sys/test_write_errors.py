@@ -16,6 +16,7 @@ from test_write_names import refused
 
 pytestmark = pytest.mark.servers("versitygw")
 DENIED = {"status": 403, "code": "AccessDenied"}
+BOTH = pytest.mark.servers("versitygw", "moto")
 FILES = "^(?!\\.pailfs/)"       # keys that are no probes
 FAULTS = {
     "503": ("slow_down", {}), "500": ("internal_error", {}),
@@ -163,19 +164,87 @@ def test_p8_delete_denied(s3, bucket, proxy, m):
     assert stored.keys(s3, bucket) == {}
 
 
-def test_p8_rename_denied(s3, bucket, proxy, m):
+@BOTH
+@pytest.mark.parametrize("op", ["CopyObject", "DeleteObject"])
+def test_p8_rename_denied(s3, bucket, proxy, m, op):
     """Both names are as before, here and in S3."""
     for name in ("f", "g"):
         (m.path / name).write_bytes(name.encode() * 5)
-    proxy.fault("status", op="CopyObject", key=FILES, **DENIED)
+    proxy.fault("status", op=op, key=FILES, **DENIED)
     refused(errno.EACCES, os.rename, m.path / "f", m.path / "h")
     proxy.clear()
     assert (m.path / "f").read_bytes() == b"fffff"
     assert (m.path / "g").read_bytes() == b"ggggg"
-    assert set(stored.keys(s3, bucket)) == {"f", "g"}
+    found = stored.keys(s3, bucket)
+    assert {"f", "g"} <= set(found) <= {"f", "g", "h"}, found
+    assert op == "DeleteObject" or "h" not in found
+    assert set(os.listdir(m.path)) == set(found)
     os.rename(m.path / "f", m.path / "h")
     assert stored.keys(s3, bucket) == {"g": 5, "h": 5}
     assert sorted(os.listdir(m.path)) == ["g", "h"]
+
+
+@BOTH
+def test_p8_rename_denied_of_an_open_file(s3, bucket, proxy, m):
+    """The copy is deleted; who writes and who reads goes on."""
+    wanted = bytearray(noise(9 * MIB))
+    (m.path / "f").write_bytes(wanted)
+    proxy.fault("status", op="DeleteObject", key="^f$", **DENIED)
+    proxy.shape(latency_ms=200)
+    with open(m.path / "f", "r+b", buffering=0) as f:
+        mover = threading.Thread(target=refused, args=(
+            errno.EACCES, os.rename, m.path / "f", m.path / "h"))
+        mover.start()
+        for i in range(50):
+            off = i * 1000
+            os.pwrite(f.fileno(), b"%03d" % i, off)
+            wanted[off:off + 3] = b"%03d" % i
+            os.fchmod(f.fileno(), 0o600 + i % 8)
+            off += 8 * MIB
+            assert os.pread(f.fileno(), 99, off) == wanted[off:off + 99]
+            time.sleep(0.02)
+        mover.join()
+    proxy.restore()
+    stored.check(s3, bucket, "f", m.path / "f", wanted)
+    assert stored.keys(s3, bucket) == {"f": 9 * MIB}
+    assert (m.path / "f").stat().st_mode == 0o100601
+
+
+@BOTH
+def test_p8_rename_denied_over_another(s3, bucket, proxy, m):
+    """What it replaced is gone: both names show what S3 has."""
+    (m.path / "f").write_bytes(b"one")
+    (m.path / "g").write_bytes(b"other")
+    with open(m.path / "g", "rb", buffering=0) as reader:
+        proxy.fault("status", op="DeleteObject", key=FILES, **DENIED)
+        refused(errno.EACCES, os.rename, m.path / "f", m.path / "g")
+        proxy.clear()
+        assert reader.read() == b"other"
+    for name in ("f", "g"):
+        stored.check(s3, bucket, name, m.path / name, b"one")
+    os.rename(m.path / "f", m.path / "g")
+    assert stored.keys(s3, bucket) == {"g": 3}
+
+
+@BOTH
+@pytest.mark.parametrize("over", [False, True])
+def test_p8_rename_cut_by_a_kill(s3, bucket, proxy, m, over):
+    """Copied, and not deleted: both names show what S3 has."""
+    (m.path / "f").write_bytes(b"one")
+    if over:
+        (m.path / "g").write_bytes(b"other")
+    proxy.fault("hold", op="DeleteObject", key="^f$", when="before")
+    mover = threading.Thread(target=lambda: pytest.raises(
+        OSError, os.rename, m.path / "f", m.path / "g"))
+    mover.start()
+    proxy.wait_held()
+    m.kill9()
+    mover.join()
+    proxy.restore()
+    m.remount()
+    assert sorted(os.listdir(m.path)) == ["f", "g"]
+    for name in ("f", "g"):
+        stored.check(s3, bucket, name, m.path / name, b"one")
 
 
 def test_p8_rename_of_a_folder_denied(s3, bucket, proxy, m):

@@ -311,14 +311,150 @@ test_rename_fails(void **state)
 	fake_fail(s3, S3_DELETE_OBJECT, -EIO, 1);
 	assert_int_equal(mv(ROOT, "g", ROOT, "h"), 0);
 	assert_false(fake_has(s3, "g"));
-	/* It can not: the name has moved, and the old one shows. */
+	/* It can not: it has the old name still, and nothing else is left. */
+	rows = row_count();
+	fake_count_reset(s3);
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "h", ROOT, "k"), -EACCES);
+	assert_cost((struct cost){ .copies = 1, .deletes = 2 });
+	assert_int_equal(get(ROOT, "h").node, node);
+	assert_clean(ROOT, "h");
+	assert_false(exists(ROOT, "k"));
+	assert_false(fake_has(s3, "k"));
+	assert_int_equal(row_count(), rows);
+	/* Nor can the copy: that shows. */
 	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 2);
+	assert_int_equal(mv(ROOT, "h", ROOT, "k"), -EACCES);
+	assert_int_equal(get(ROOT, "h").node, node);
+	assert_true(exists(ROOT, "k"));
+	assert_int_not_equal(get(ROOT, "k").node, node);
 	assert_int_equal(mv(ROOT, "h", ROOT, "k"), 0);
 	assert_int_equal(get(ROOT, "k").node, node);
-	assert_true(exists(ROOT, "h"));
-	assert_int_not_equal(get(ROOT, "h").node, node);
-	assert_int_equal(cache_unlink(cache, ROOT, "h", NULL), 0);
+	assert_false(exists(ROOT, "h"));
 	assert_false(fake_has(s3, "h"));
+}
+
+/* How a DELETE ended is not known: a HEAD tells, or the new name counts. */
+static void
+test_rename_unsure(void **state)
+{
+	uint64_t node;
+
+	(void)state;
+	fake_put(s3, "f", 10, 1);
+	list_dir(ROOT);
+	node = get(ROOT, "f").node;
+	fake_fail(s3, S3_DELETE_OBJECT, -EIO, 2);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), -EIO);
+	assert_int_equal(get(ROOT, "f").node, node);
+	assert_false(fake_has(s3, "g"));
+	fake_lose(s3, S3_DELETE_OBJECT, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_int_equal(get(ROOT, "g").node, node);
+	assert_false(fake_has(s3, "f"));
+	fake_fail(s3, S3_DELETE_OBJECT, -EIO, 2);
+	fake_fail(s3, S3_HEAD_OBJECT, -EIO, 1);
+	assert_int_equal(mv(ROOT, "g", ROOT, "h"), -EIO);
+	assert_int_equal(get(ROOT, "h").node, node);
+	assert_clean(ROOT, "h");
+	assert_true(exists(ROOT, "g"));
+	assert_int_not_equal(get(ROOT, "g").node, node);
+}
+
+/* What was replaced is gone, but both names tell what S3 has. */
+static void
+test_rename_over_refused(void **state)
+{
+	struct cache_file *f, *g;
+	uint64_t node, old;
+
+	(void)state;
+	fake_put_text(s3, "f", "new text");
+	fake_put_text(s3, "g", "old text, longer");
+	list_dir(ROOT);
+	f = open_file(ROOT, "f");
+	g = open_file(ROOT, "g");
+	node = get(ROOT, "f").node;
+	old = get(ROOT, "g").node;
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), -EACCES);
+	assert_int_equal(get(ROOT, "f").node, node);
+	assert_int_equal(get(ROOT, "g").size, strlen("new text"));
+	assert_int_not_equal(get(ROOT, "g").node, old);
+	assert_object("f", "new text");
+	assert_object("g", "new text");
+	/* Who has them open goes on, each with its own. */
+	assert_text(g, "old text, longer");
+	cache_file_close(g);
+	assert_int_equal(cache_file_write(f, 0, "NEW", 3, false, NULL), 0);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("f", "NEW text");
+	assert_object("g", "new text");
+	cache_file_close(f);
+	assert_clean(ROOT, "f");
+	assert_clean(ROOT, "g");
+}
+
+/* Dirty bytes and attributes stay with the old name. */
+static void
+test_rename_dirty_refused(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	fake_put_text(s3, "f", "some text");
+	list_dir(ROOT);
+	f = open_file(ROOT, "f");
+	assert_int_equal(cache_file_write(f, 0, "SOME", 4, false, NULL), 0);
+	assert_int_equal(chmod_node(get(ROOT, "f").node, 0600), 0);
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g.html"), -EACCES);
+	assert_false(fake_has(s3, "g.html"));
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("f", "SOME text");
+	assert_meta("f", "mode", "33152");
+	assert_false(fake_has(s3, "g.html"));
+	cache_file_close(f);
+	assert_clean(ROOT, "f");
+}
+
+/* Nothing of these was sent: all of it stays. */
+static void
+test_rename_unsent_refused(void **state)
+{
+	struct cache_file *f, *g;
+
+	(void)state;
+	fake_put_text(s3, "h", "replaced");
+	fake_put_text(s3, "k", "kept");
+	list_dir(ROOT);
+	f = create(ROOT, "f", "unsent");
+	assert_int_equal(mv(ROOT, "f", ROOT, "h"), 0);
+	g = open_file(ROOT, "k");
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "h", ROOT, "k"), -EACCES);
+	assert_object("k", "kept");
+	assert_object("h", "replaced");
+	assert_int_equal(cache_file_write(g, 0, "KEPT", 4, false, NULL), 0);
+	assert_int_equal(cache_file_flush(g, NULL), 0);
+	assert_object("k", "KEPT");
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	assert_object("h", "unsent");
+	cache_file_close(f);
+	cache_file_close(g);
+	/* One that is in S3 over one that is not. */
+	g = create(ROOT, "u", "to come");
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, 1);
+	assert_int_equal(mv(ROOT, "k", ROOT, "u"), -EACCES);
+	assert_false(fake_has(s3, "u"));
+	assert_int_equal(cache_file_flush(g, NULL), 0);
+	assert_object("u", "to come");
+	assert_object("k", "KEPT");
+	cache_file_close(g);
+	for (const char *const *name =
+		 (const char *const[]){ "h", "k", "u", NULL };
+	     *name != NULL; name++)
+		assert_clean(ROOT, *name);
 }
 
 static void *
@@ -375,6 +511,10 @@ main(void)
 		T(test_rename_last),
 		T(test_rename_other_version),
 		T(test_rename_fails),
+		T(test_rename_unsure),
+		T(test_rename_over_refused),
+		T(test_rename_dirty_refused),
+		T(test_rename_unsent_refused),
 		T(test_rename_late_list),
 	};
 
