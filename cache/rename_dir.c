@@ -7,20 +7,8 @@
  *          3. in one transaction move the row, and with it all below (they
  *             follow by parent id); a stub keeps the old name;
  *          4. delete the old keys.
- *          What fails before 3 is undone.
- *
- * Who writes below meanwhile.  Marked busy are the keys of both markers; the
- * keys below are as many as there are objects.  Instead: who sends anything
- * says so in the row (CREATING, DELETING, UPLOADING, SENDING) in a transaction
- * in which the row has the key that is busy for it.  So in the transaction of
- * step 3 each row below was either left alone since step 1, and its object was
- * copied; or it was changed since, or something of it is under way: a *late*
- * one.  Then nothing is moved yet: the keys of all late ones are marked busy,
- * in order, which waits for what is under way; they are copied as they are now
- * (or their copies removed), and step 3 is tried again.  Who comes after step 3
- * finds another key than it has marked busy, and begins anew.
- *
- * Nobody who has a key below waits for one of a marker: no deadlock.
+ *          What fails before 3 is undone.  Who writes below meanwhile:
+ *          dir_move.h.
  */
 #include "cache/rename.h"
 
@@ -29,298 +17,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/change.h"
 #include "cache/core.h"
-#include "cache/entry.h"
+#include "cache/dir_move.h"
 #include "cache/keep.h"
-#include "cache/mover.h"
 #include "cache/name.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
-#include "s3/base/text.h"
 
 #define ROUNDS_MAX 16
 #define FOLDER     "_$folder$"
 
-struct dir_move {
-	struct rename *rename;
-	struct mover mover;
-	char *from;       /* owned: m->key without its '/' */
-	char *to;         /* owned */
-	int64_t since_ms; /* cache clock: from here on, changes are late */
-	char **late;      /* owned, by name: keys */
-	size_t late_count;
-	size_t late_size;
-	struct keylock *locks; /* owned: of the first lock_count of late */
-	size_t lock_count;
-	bool has_unsent; /* entries below that S3 need not have */
-};
-
-/* ---- late ones ---- */
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool
-is_late_known(const struct dir_move *d, const char *key)
-{
-	return d->lock_count > 0 && bsearch(&key, d->late, d->lock_count,
-					sizeof(*d->late), by_name) != NULL;
-}
-
-/* Takes ${key}. */
-static int
-add_late(struct dir_move *d, char *key)
-{
-	if (d->late_count == d->late_size) {
-		size_t size = d->late_size == 0 ? 16 : d->late_size * 2;
-		void *p = reallocarray(d->late, size, sizeof(*d->late));
-
-		if (p == NULL) {
-			free(key);
-			return -ENOMEM;
-		}
-		d->late = p;
-		d->late_size = size;
-	}
-	d->late[d->late_count++] = key;
-	return 0;
-}
-
-static void
-drop_locks(struct dir_move *d)
-{
-	for (size_t i = 0; i < d->lock_count; i++)
-		keylock_drop(&d->rename->cache->keylocks, &d->locks[i]);
-	free(d->locks);
-	d->locks = NULL;
-	d->lock_count = 0;
-}
-
-/* Each key once, in order. */
-static void
-sort_late(struct dir_move *d)
-{
-	size_t n = 0;
-
-	if (d->late_count > 1)
-		qsort(d->late, d->late_count, sizeof(*d->late), by_name);
-	for (size_t i = 0; i < d->late_count; i++) {
-		if (n > 0 && strcmp(d->late[n - 1], d->late[i]) == 0)
-			free(d->late[i]);
-		else
-			d->late[n++] = d->late[i];
-	}
-	d->late_count = n;
-}
-
-/* Mark all of them busy, and copy what they are now. */
-static int
-settle_late(struct dir_move *d, struct waiter *w)
-{
-	struct keylocks *locks = &d->rename->cache->keylocks;
-	int r = 0;
-
-	drop_locks(d);
-	sort_late(d);
-	d->locks = calloc(d->late_count + 1, sizeof(*d->locks));
-	if (d->locks == NULL)
-		return -ENOMEM;
-	while (r == 0 && d->lock_count < d->late_count) {
-		r = keylock_take(
-		    locks, d->late[d->lock_count], w, &d->locks[d->lock_count]);
-		if (r == 0)
-			d->lock_count++;
-	}
-	for (size_t i = 0; r == 0 && i < d->late_count; i++)
-		r = mover_refresh(&d->mover, d->late[i], w);
-	return r;
-}
-
-/* Whether something of the row is on its way to S3. */
-static bool
-is_under_way(const struct row *row)
-{
-	switch ((enum state_name)row->name_state) {
-	case NAME_CREATING:
-		if (row->kind != ROW_FILE)
-			return true;
-		break;
-	case NAME_MOVING:
-	case NAME_DELETING:
-	case NAME_DELETE_SENT:
-		return true;
-	case NAME_ABSENT:
-	case NAME_PRESENT:
-	case NAME_GONE:
-	case NAME_STATE_COUNT:
-		break;
-	}
-	return state_bytes_is_open((enum state_bytes)row->byte_state) ||
-	       row->attr_state == ATTRS_SENDING ||
-	       row->attr_state == ATTRS_UNSURE;
-}
-
-/* ---- rows below ---- */
-
-struct below {
-	struct dir_move *move;
-	uint64_t *ids; /* owned: all of them */
-	size_t count;
-	size_t size;
-	int r;
-};
-
-static int
-add_id(struct below *b, uint64_t id)
-{
-	if (b->count == b->size) {
-		size_t size = b->size == 0 ? 64 : b->size * 2;
-		void *p = reallocarray(b->ids, size, sizeof(*b->ids));
-
-		if (p == NULL)
-			return -ENOMEM;
-		b->ids = p;
-		b->size = size;
-	}
-	b->ids[b->count++] = id;
-	return 0;
-}
-
-/* Changed in the very millisecond: before the list, if that shows it so. */
-static bool
-is_as_listed(struct dir_move *d, const struct row *row, const char *key)
-{
-	const struct moved *k = mover_find(&d->mover, key);
-
-	if (!view_is_visible(row) || row->name_state == NAME_CREATING)
-		return k == NULL || k->state == MOVED_GONE;
-	if (row->kind == ROW_DIR)
-		return k != NULL || row->marker != ROW_MARKER_SLASH;
-	return k != NULL && text_same(k->etag, row->etag);
-}
-
-static int
-check_late(struct dir_move *d, const struct row *row)
-{
-	AUTO_FREE char *key = NULL;
-	bool sure = row->changed_ms > d->since_ms || is_under_way(row);
-	int r;
-
-	if (!sure && row->changed_ms < d->since_ms)
-		return 0;
-	r = name_key_of(d->rename->cache, row, &key);
-	if (r < 0 || is_late_known(d, key))
-		return r;
-	if (!sure && is_as_listed(d, row, key))
-		return 0;
-	return add_late(d, TAKE(key));
-}
-
-static bool
-take_below(void *arg, const struct row *row)
-{
-	struct below *b = arg;
-
-	b->r = add_id(b, row->id);
-	if (b->r == 0)
-		b->r = check_late(b->move, row);
-	return b->r == 0;
-}
-
-/* Within the transaction: all ids, and the keys of late ones added. */
-static int
-read_below(struct dir_move *d, struct below *b)
-{
-	struct rename *m = d->rename;
-	int r;
-
-	r = db_rows_below(m->cache->db, m->from.id, take_below, b);
-	return r < 0 ? r : b->r;
-}
-
-/* The version that the row has is the copy's now. */
-static int
-take_etag(struct row *row, struct moved *k)
-{
-	char *etag = NULL;
-
-	if (k->new_etag != NULL) {
-		etag = strdup(k->new_etag);
-		if (etag == NULL)
-			return -ENOMEM;
-	}
-	free(row->etag);
-	row->etag = etag;
-	free(row->version_id);
-	row->version_id = NULL;
-	k->is_known = true;
-	return 0;
-}
-
-/* The object of the row lies elsewhere now: what the copy says of it. */
-static int
-move_below(struct dir_move *d, uint64_t id, int64_t now_ms)
-{
-	AUTO(row_fini) struct row row = { 0 };
-	struct cache *c = d->rename->cache;
-	AUTO_FREE char *key = NULL;
-	struct moved *k;
-	int r;
-
-	r = db_row_by_id(c->db, id, &row);
-	if (r == 0)
-		r = name_key_of(c, &row, &key);
-	if (r < 0)
-		return r;
-	k = mover_find(&d->mover, key);
-	if (k != NULL && k->state == MOVED_COPIED) {
-		/* A row of another version keeps it, and finds that out. */
-		if (row.kind != ROW_DIR && row.etag != NULL &&
-		    text_same(row.etag, k->etag))
-			r = take_etag(&row, k);
-		if (k->modified_ns != 0)
-			row.modified_ns = k->modified_ns;
-	}
-	row.changed_ms = now_ms; /* a list of before does not mean it */
-	return r == 0 ? db_row_put(c->db, &row) : r;
-}
-
-/* What is open below reads and sends there from now on.  A copy of what was
- * uploaded by parts has another ETag. */
-static void
-tell_entries(struct dir_move *d)
-{
-	struct rename *m = d->rename;
-	struct cache *c = m->cache;
-	int r = entries_rekey(c, m->key, m->new_key, NULL);
-
-	for (size_t i = 0; r == 0 && i < d->mover.count; i++) {
-		const struct moved *k = &d->mover.keys[i];
-		AUTO_FREE char *key = NULL;
-
-		if (!k->is_known || text_same(k->etag, k->new_etag))
-			continue;
-		if (asprintf(&key, "%s%s", d->to, k->key + strlen(d->from)) < 0)
-			key = NULL;
-		r = key == NULL ? -ENOMEM
-				: entries_rekey(c, key, key, k->new_etag);
-	}
-	if (r < 0)
-		log_error("out of memory: what is open below '%s' is lost",
-		    m->new_key);
-}
-
 /* ---- what is longer than S3 allows ---- */
+
+struct lengths {
+	struct dir_move *move;
+	int r;
+};
 
 static bool
 check_length(void *arg, const struct row *row)
 {
-	struct below *b = arg;
+	struct lengths *b = arg;
 	struct dir_move *d = b->move;
 	AUTO_FREE char *key = NULL;
 
@@ -339,7 +57,7 @@ check_length(void *arg, const struct row *row)
 static int
 check_lengths(struct dir_move *d)
 {
-	struct below b = { .move = d };
+	struct lengths b = { .move = d };
 	struct rename *m = d->rename;
 	int r = db_rows_below(m->cache->db, m->from.id, check_length, &b);
 
@@ -429,54 +147,6 @@ list(struct dir_move *d, struct waiter *w)
 
 /* ---- the move ---- */
 
-/* The row of the directory itself. */
-static int
-take_dir(struct dir_move *d, struct change *ch, struct row *stub)
-{
-	struct rename *m = d->rename;
-	const struct moved *marker = mover_find(&d->mover, m->key);
-
-	change_name(ch, NAME_ON_RENAME);
-	change_name(ch, NAME_ON_MOVE_OK);
-	if (marker != NULL && marker->modified_ns != 0)
-		ch->row.modified_ns = marker->modified_ns;
-	/* The target's marker is its own, if it had none. */
-	if (m->has_to && m->to.marker == ROW_MARKER_SLASH &&
-	    ch->row.marker == ROW_MARKER_NONE)
-		ch->row.marker = ROW_MARKER_SLASH;
-	stub->marker = m->from.marker;
-	return rename_move(m, ch, stub);
-}
-
-/* Step 3.  -EAGAIN: there are late ones. */
-static int
-commit(struct dir_move *d, struct row *stub)
-{
-	struct rename *m = d->rename;
-	struct below below = { .move = d };
-	size_t late = d->late_count;
-	struct change ch;
-	int r;
-
-	r = rename_begin(m, &ch);
-	if (r < 0)
-		return r;
-	if (m->has_to)
-		r = name_count(m->cache, m->to.id, 0); /* made meanwhile */
-	if (r > 0)
-		r = -ENOTEMPTY;
-	if (r == 0)
-		r = read_below(d, &below);
-	if (r == 0 && d->late_count > late)
-		r = -EAGAIN;
-	for (size_t i = 0; r == 0 && i < below.count; i++)
-		r = move_below(d, below.ids[i], cache_now_ms(m->cache));
-	if (r == 0)
-		r = take_dir(d, &ch, stub);
-	free(below.ids);
-	return change_end(&ch, r);
-}
-
 /* Steps 2 and 3. */
 static int
 copy_and_commit(struct dir_move *d, struct row *stub, struct waiter *w)
@@ -484,10 +154,10 @@ copy_and_commit(struct dir_move *d, struct row *stub, struct waiter *w)
 	int r = mover_copy(&d->mover, w);
 
 	for (int i = 0; r == 0 && i < ROUNDS_MAX; i++) {
-		r = commit(d, stub);
+		r = dir_move_commit(d, stub);
 		if (r != -EAGAIN)
 			return r;
-		r = settle_late(d, w);
+		r = dir_move_settle_late(d, w);
 	}
 	return r < 0 ? r : -EBUSY;
 }
@@ -518,23 +188,11 @@ move_dir(struct dir_move *d, struct waiter *w)
 		undo(d);
 		return r;
 	}
-	tell_entries(d);
-	drop_locks(d);
+	dir_move_tell(d);
+	dir_move_drop_locks(d);
 	delete_beside(d);
 	rename_end(m, &stub, mover_delete(&d->mover));
 	return 0;
-}
-
-static void
-dir_move_fini(struct dir_move *d)
-{
-	drop_locks(d);
-	for (size_t i = 0; i < d->late_count; i++)
-		free(d->late[i]);
-	free(d->late);
-	mover_fini(&d->mover);
-	free(d->from);
-	free(d->to);
 }
 
 int
