@@ -148,8 +148,8 @@ int db_row_put(struct db *db, const struct row *row);
 /* Set only seen_ms. */
 int db_row_seen(struct db *db, uint64_t id, int64_t seen_ms);
 
-/* The version ${node} is known to be gone: believe its row no longer. */
-int db_row_doubt(struct db *db, uint64_t node);
+/* Believe row ${id} no longer, nor what was asked for up to ${before_ms}. */
+int db_row_doubt(struct db *db, uint64_t id, int64_t before_ms);
 
 /* Set only listed_ms. */
 int db_row_listed(struct db *db, uint64_t id, int64_t listed_ms);

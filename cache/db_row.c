@@ -310,18 +310,9 @@ db_row_seen(struct db *db, uint64_t id, int64_t seen_ms)
 }
 
 int
-db_row_doubt(struct db *db, uint64_t node)
+db_row_doubt(struct db *db, uint64_t id, int64_t before_ms)
 {
-	struct row row = { 0 };
-	int r;
-
-	db_enter(db);
-	r = db_row_by_node(db, node, &row);
-	if (r == 0)
-		r = db_row_seen(db, row.id, 0);
-	db_leave(db);
-	row_fini(&row);
-	return r == -ENOENT ? 0 : r;
+	return set_i64(db, DB_ROW_DOUBT, id, before_ms);
 }
 
 int

@@ -29,6 +29,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 		       ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 		       "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[DB_ROW_SEEN] = "UPDATE entry SET seen_ms = ?2 WHERE id = ?1",
+	[DB_ROW_DOUBT] =
+	    "UPDATE entry SET seen_ms = 0, changed_ms = ?2 WHERE id = ?1",
 	[DB_ROW_LISTED] = "UPDATE entry SET listed_ms = ?2 WHERE id = ?1",
 	[DB_ROW_DELETE] = "WITH RECURSIVE below (id) AS (VALUES (?1) UNION ALL"
 			  " SELECT entry.id FROM entry JOIN below"

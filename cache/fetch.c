@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "cache/core.h"
-#include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/fetch.h"
 #include "cache/fetch_body.h"
+#include "cache/name.h"
 #include "cache/trouble.h"
 #include "cache/worker.h"
 #include "s3/base/crc.h"
@@ -165,7 +165,7 @@ finish(struct job *job)
 		fetch_wake_all_locked(e, f->off, f->end);
 	lock_drop(&e->lock);
 	/* Who opens it now looks again, and gets the new version. */
-	if (err == -ESTALE && db_row_doubt(e->cache->db, e->node) < 0)
+	if (err == -ESTALE && name_doubt_node(e->cache, e->node) < 0)
 		log_debug("node=%" PRIu64 " is believed still", e->node);
 	fetch_free(f);
 	evict_leave(e->cache->evict);

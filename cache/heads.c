@@ -21,6 +21,7 @@
 #define FIRST_AHEAD 16 /* once somebody seems to be in turn */
 #define TURNS       4  /* directories that somebody goes through */
 #define DIRS_AHEAD  8  /* that one look ahead goes through */
+#define ASK_TRIES   4  /* of one that is renamed meanwhile */
 
 /* Somebody goes through a directory. */
 struct turn {
@@ -148,7 +149,7 @@ heads_observe(struct cache *c, const struct row *row, struct s3_call *call)
 	r = trouble_errno(call);
 	if (r < 0 && !absent && r != -EAGAIN)
 		return r;
-	r = observe_begin(c, &o);
+	r = observe_begin_at(c, row, call->key, &o);
 	if (r < 0)
 		return r;
 	if (call->result.err == -EAGAIN) /* 304 */
@@ -538,18 +539,35 @@ ask(struct cache *c, const struct row *row, struct waiter *w)
 	return r;
 }
 
-/* 1; 0 if somebody else's answer came since ${row} was read; or -errno. */
+/* 1: ${ret}, owned, is the row as it is; 0 if somebody else's answer came since
+ * ${row} was read, or it is gone; or -errno. */
 static int
-is_still_due(struct cache *c, const struct row *row)
+is_still_due(struct cache *c, const struct row *row, struct row *ret)
 {
-	AUTO(row_fini) struct row now = { 0 };
-	int r = db_row_by_id(c->db, row->id, &now);
+	int r = db_row_by_id(c->db, row->id, ret);
 
-	if (r == -ENOENT)
-		return 0;
 	if (r < 0)
-		return r;
-	return now.seen_ms == row->seen_ms && now.attrs == row->attrs;
+		return r == -ENOENT ? 0 : r;
+	if (ret->seen_ms == row->seen_ms && ret->attrs == row->attrs)
+		return 1;
+	row_fini(ret);
+	return 0;
+}
+
+/* Ask until the answer came under the key that it still has. */
+static int
+ask_until(struct cache *c, const struct row *row, struct waiter *w)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < ASK_TRIES; i++) {
+		AUTO(row_fini) struct row now = { 0 };
+
+		r = is_still_due(c, row, &now);
+		if (r == 1)
+			r = ask(c, &now, w);
+	}
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 int
@@ -564,9 +582,7 @@ heads_want(struct cache *c, const struct row *row, struct waiter *w)
 	r = flight_join(&h->flights, row->id, w);
 	if (r != FLIGHT_LEAD)
 		return r;
-	r = is_still_due(c, row);
-	if (r == 1)
-		r = ask(c, row, w);
+	r = ask_until(c, row, w);
 	flight_end(&h->flights, row->id, r);
 	return r;
 }

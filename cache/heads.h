@@ -33,7 +33,8 @@ void heads_stop(struct heads *h);
  */
 int heads_want(struct cache *c, const struct row *row, struct waiter *w);
 
-/* Let the answer ${call} to a HEAD of ${row} be observed. */
+/* Let the answer ${call} to a HEAD of ${row} be observed.  -EAGAIN: it has
+ * another key by now. */
 int heads_observe(struct cache *c, const struct row *row, struct s3_call *call);
 
 #endif

@@ -18,6 +18,8 @@
 #include "cache/walk.h"
 #include "s3/base/cleanup.h"
 
+#define MOVES_MAX 8 /* of a directory, while it is listed */
+
 struct listings {
 	struct flights flights;
 	struct walk *walk;
@@ -134,7 +136,7 @@ take_page(struct run *run, const struct s3_page *page)
 	struct observe o;
 	int r;
 
-	r = observe_begin(run->cache, &o);
+	r = observe_begin_at(run->cache, run->dir, run->prefix, &o);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < page->count; i++)
@@ -154,7 +156,7 @@ finish(struct run *run)
 	/* One made of an object (Content-Type, Hadoop) needs no keys. */
 	gone = run->is_empty && dir->id != CACHE_ROOT && dir->etag == NULL &&
 	       dir->marker != ROW_MARKER_FOLDER;
-	r = observe_begin(run->cache, &o);
+	r = observe_begin_at(run->cache, dir, run->prefix, &o);
 	if (r < 0)
 		return r;
 	if (gone)
@@ -213,8 +215,9 @@ list_delimited(struct cache *c, const struct row *dir, const char *prefix,
 	return r;
 }
 
+/* -EAGAIN: it, or a directory above it, was renamed meanwhile. */
 static int
-list(struct cache *c, const struct row *dir, struct waiter *w)
+list_once(struct cache *c, const struct row *dir, struct waiter *w)
 {
 	struct buf prefix = BUF_INIT(S3_KEY_MAX);
 	int r;
@@ -226,6 +229,21 @@ list(struct cache *c, const struct row *dir, struct waiter *w)
 		r = list_delimited(c, dir, buf_str(&prefix), w);
 	buf_fini(&prefix);
 	return r < 0 ? r : 0;
+}
+
+static int
+list(struct cache *c, uint64_t id, struct waiter *w)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < MOVES_MAX; i++) {
+		AUTO(row_fini) struct row now = { 0 };
+
+		r = db_row_by_id(c->db, id, &now);
+		if (r == 0)
+			r = list_once(c, &now, w);
+	}
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 /* 1 listed lately, 0 not, -ENOENT. */
@@ -252,7 +270,7 @@ listing_want(struct cache *c, const struct row *dir, struct waiter *w)
 	/* Somebody may have listed it since the caller looked. */
 	r = is_listed(c, dir->id);
 	if (r == 0)
-		r = list(c, dir, w);
+		r = list(c, dir->id, w);
 	if (r > 0)
 		r = 0;
 	flight_end(flights, dir->id, r);

@@ -20,10 +20,13 @@
 /* An object that changes at each look has no type in the end. */
 #define TYPE_TRIES 4
 
+#define MOVES_MAX 8 /* of a directory above, while one is asked for */
+
 /* Two questions asked at once: is there an object, is there a directory. */
 struct probe {
 	struct s3_call head;
 	struct s3_call list;
+	char *dir;    /* owned: prefix of the directory that it is in */
 	char *key;    /* owned: of the object */
 	char *prefix; /* owned: of the directory */
 };
@@ -33,6 +36,7 @@ probe_fini(struct probe *p)
 {
 	s3_call_fini(&p->head);
 	s3_call_fini(&p->list);
+	free(p->dir);
 	free(p->key);
 	free(p->prefix);
 }
@@ -52,6 +56,8 @@ probe_init(
 		r = path_join(buf_str(&prefix), name, false, &p->key);
 	if (r == 0)
 		r = path_join(buf_str(&prefix), name, true, &p->prefix);
+	if (r == 0)
+		r = buf_take(&prefix, &p->dir);
 	buf_fini(&prefix);
 	p->head.key = p->key;
 	p->list.prefix = p->prefix;
@@ -104,9 +110,12 @@ observe_probe(
 	sent_ms = cache_ms(c, p->list.result.sent_ms);
 	if (!is_dir(p)) {
 		as.name = copy;
+		/* What both say was so when the first of them was asked. */
+		if (p->list.result.sent_ms < p->head.result.sent_ms)
+			p->head.result.sent_ms = p->list.result.sent_ms;
 		return heads_observe(c, &as, &p->head);
 	}
-	r = observe_begin(c, &o);
+	r = observe_begin_at(c, dir, p->dir, &o);
 	if (r < 0)
 		return r;
 	r = observe_dir(&o, dir->id, name, sent_ms, NULL);
@@ -135,12 +144,17 @@ ask_folder(struct cache *c, const struct row *dir, const struct row *row,
     struct waiter *w)
 {
 	struct buf key = BUF_INIT(S3_KEY_MAX);
+	AUTO_FREE char *prefix = NULL;
 	struct s3_call call;
 	struct observe o;
 	int r;
 
 	s3_call_init(&call, S3_HEAD_OBJECT);
 	r = view_prefix(c, dir->id, &key);
+	if (r == 0) {
+		prefix = strdup(buf_str(&key));
+		r = prefix == NULL ? -ENOMEM : 0;
+	}
 	if (r == 0)
 		r = buf_printf(&key, "%s_$folder$", row->name);
 	call.key = buf_str(&key);
@@ -152,7 +166,7 @@ ask_folder(struct cache *c, const struct row *dir, const struct row *row,
 		int64_t sent_ms = cache_ms(c, call.result.sent_ms);
 		bool there = r == 0;
 
-		r = observe_begin(c, &o);
+		r = observe_begin_at(c, dir, prefix, &o);
 		if (r == 0) {
 			r = there ? observe_folder(
 					&o, dir->id, row->name, sent_ms)
@@ -186,7 +200,7 @@ ask_dir(struct cache *c, const struct row *dir, const struct row *row,
 			return ask_folder(c, dir, row, w);
 		return r < 0 ? r : ask_both(c, dir, row->name, w);
 	}
-	r = observe_begin(c, &o);
+	r = observe_begin_at(c, dir, p.dir, &o);
 	if (r == 0) {
 		r = observe_dir(&o, dir->id, row->name,
 		    cache_ms(c, p.list.result.sent_ms), NULL);
@@ -236,8 +250,9 @@ is_settled(const struct cache *c, const struct row *row)
 	       cache_is_fresh(c, row->seen_ms);
 }
 
+/* -EAGAIN: a directory above was renamed meanwhile. */
 static int
-refresh_name(
+refresh_once(
     struct cache *c, const struct row *dir, const char *name, struct waiter *w)
 {
 	AUTO(row_fini) struct row row = { 0 };
@@ -258,6 +273,17 @@ refresh_name(
 	if (w == NULL)
 		waiter_fini(&own);
 	return r;
+}
+
+static int
+refresh_name(
+    struct cache *c, const struct row *dir, const char *name, struct waiter *w)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < MOVES_MAX; i++)
+		r = refresh_once(c, dir, name, w);
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 int

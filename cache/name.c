@@ -169,23 +169,18 @@ name_event(struct cache *c, uint64_t id, enum state_name_event e)
 int
 name_doubt(struct cache *c, uint64_t id)
 {
+	return db_row_doubt(c->db, id, cache_now_ms(c) - 1);
+}
+
+int
+name_doubt_node(struct cache *c, uint64_t node)
+{
 	AUTO(row_fini) struct row row = { 0 };
-	int64_t before_ms = cache_now_ms(c) - 1;
-	int r = db_begin(c->db);
+	int r = db_row_by_node(c->db, node, &row);
 
 	if (r < 0)
-		return r;
-	r = db_row_by_id(c->db, id, &row);
-	if (r == 0) {
-		row.seen_ms = 0;
-		if (row.changed_ms > before_ms)
-			row.changed_ms = before_ms;
-		r = db_row_put(c->db, &row);
-	}
-	if (r == 0)
-		return db_commit(c->db);
-	db_rollback(c->db);
-	return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? 0 : r;
+	return name_doubt(c, row.id);
 }
 
 static bool

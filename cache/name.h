@@ -72,9 +72,11 @@ int name_begin(struct cache *c, const struct row *row, const char *key,
 /* A change of one row that is one event of its name. */
 int name_event(struct cache *c, uint64_t id, enum state_name_event e);
 
-/* S3 had it otherwise than row ${id} says: it is believed no longer, and what
- * is asked for from now on, in this very millisecond too, counts. */
+/* S3 had it otherwise than row ${id}, or the version ${node}, says: it is
+ * believed no longer.  What is asked for from now on, in this very millisecond
+ * too, counts; what was asked for before does not, and removes nothing. */
 int name_doubt(struct cache *c, uint64_t id);
+int name_doubt_node(struct cache *c, uint64_t node);
 
 /* The attributes of ${sent} went along with a request that S3 acknowledged:
  * FOLD and its end, for the row as it is now. */

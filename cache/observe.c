@@ -24,6 +24,40 @@ observe_begin(struct cache *c, struct observe *o)
 	return db_begin(c->db);
 }
 
+/* Whether ${row} has the key that was asked for: 0, or -EAGAIN. */
+static int
+check_key(struct cache *c, const struct row *row, const char *key)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	struct buf is = BUF_INIT(S3_KEY_MAX);
+	int r = 0;
+
+	if (row->id != 0) {
+		r = db_row_by_id(c->db, row->id, &now);
+		if (r == 0 && now.kind != ROW_DIR && !view_is_visible(&now))
+			r = -EAGAIN;
+		row = &now;
+	}
+	if (r == 0)
+		r = view_key(c, row, &is);
+	if (r == 0 && strcmp(buf_str(&is), key) != 0)
+		r = -EAGAIN;
+	buf_fini(&is);
+	return r == -ENOENT || r == -ESTALE ? -EAGAIN : r;
+}
+
+int
+observe_begin_at(
+    struct cache *c, const struct row *row, const char *key, struct observe *o)
+{
+	int r = observe_begin(c, o);
+
+	if (r < 0)
+		return r;
+	r = check_key(c, row, key);
+	return r < 0 ? observe_end(o, r) : 0;
+}
+
 static void
 tell(struct observe *o)
 {
@@ -394,24 +428,35 @@ observe_self(
 	return db_row_put(o->cache->db, &row);
 }
 
-static bool
-note_pending(void *arg, const struct row *row)
-{
-	bool *pending = arg;
+/* Whether there is a row that keeps the directories above it. */
+struct need {
+	int64_t sent_ms;
+	bool found;
+};
 
-	*pending = *pending || view_is_pending(row);
-	return !*pending;
+static bool
+find_need(void *arg, const struct row *row)
+{
+	struct need *need = arg;
+
+	need->found =
+	    view_is_pending(row) ||
+	    (view_is_visible(row) && row->changed_ms >= need->sent_ms);
+	return !need->found;
 }
 
-/* Whether something below the directory is not in S3 yet: its key will make
- * the directory again. */
+/* Whether something below the directory is not in S3 yet, or was not when the
+ * observation was asked for: its key makes the directory again. */
 static int
-is_needed(struct observe *o, const struct row *row, bool *ret)
+is_needed(struct observe *o, const struct row *row, int64_t sent_ms, bool *ret)
 {
-	*ret = false;
-	if (row->kind != ROW_DIR)
-		return 0;
-	return db_rows_below(o->cache->db, row->id, note_pending, ret);
+	struct need need = { .sent_ms = sent_ms };
+	int r = 0;
+
+	if (row->kind == ROW_DIR)
+		r = db_rows_below(o->cache->db, row->id, find_need, &need);
+	*ret = need.found;
+	return r;
 }
 
 static int
@@ -435,7 +480,7 @@ observe_absent(
 		return 0;
 	if (r < 0 || row.name_state == NAME_GONE || is_closed(&row, sent_ms))
 		return r;
-	r = is_needed(o, &row, &needed);
+	r = is_needed(o, &row, sent_ms, &needed);
 	if (r < 0 || needed)
 		return r;
 	return change_remove_row(o->cache, &row, &times, note_removed, o);
@@ -453,6 +498,9 @@ note_unseen(void *arg, const struct row *row)
 	struct unseen *unseen = arg;
 	void *p;
 
+	/* Of that name there may be one that was seen: the next owner's. */
+	if (!view_is_visible(row))
+		return true;
 	p = realloc(
 	    unseen->names, (unseen->count + 1) * sizeof(*unseen->names));
 	if (p != NULL)

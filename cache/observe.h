@@ -41,6 +41,17 @@ struct observe {
 int observe_begin(struct cache *c, struct observe *o);
 
 /**
+ * observe_begin_at(c, row, key, o):
+ * Begin, if the answer that is to be observed concerns ${row}: ${key}, that
+ * was asked for, is its key still.  A row that is not known yet has no id, but
+ * a parent and a name.  Of a directory the key is its prefix.
+ * Returns: 0; -EAGAIN nothing was begun: it, or a directory above it, was
+ *     renamed or went away since the key was made.
+ */
+int observe_begin_at(
+    struct cache *c, const struct row *row, const char *key, struct observe *o);
+
+/**
  * observe_end(o, r):
  * Commit if ${r} is 0, else roll back; then supersede replaced versions and
  * call the hooks.

@@ -249,20 +249,22 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 	return r;
 }
 
-/* Take the next page in; -EPROTO: the order is not the keys'. */
+/* Take the next page in; -EPROTO: the order is not the keys'; -EAGAIN: they
+ * were renamed. */
 static int
 take_page(struct walk *k, struct waiter *w, const char *prefix)
 {
+	const struct row base = { .id = k->levels[0].id };
 	const struct s3_page *page;
 	struct observe o;
-	int64_t sent_ms;
+	int64_t sent_ms = 0;
 	int r;
 
 	r = pager_next(k->pager, w, &page, &sent_ms);
 	if (r < 0)
 		return r;
 	sent_ms = cache_ms(k->cache, sent_ms);
-	r = observe_begin(k->cache, &o);
+	r = observe_begin_at(k->cache, &base, k->base_prefix, &o);
 	if (r < 0)
 		return r;
 	k->is_nested = false;
