@@ -10,10 +10,10 @@
 #include "cache/core.h"
 #include "cache/entry.h"
 #include "cache/headers.h"
+#include "cache/part.h"
 #include "cache/parts.h"
 #include "cache/plan.h"
 #include "cache/send.h"
-#include "cache/settle.h"
 #include "cache/trouble.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
@@ -32,10 +32,8 @@ enum part_state {
 struct part {
 	struct plan_part plan;
 	enum part_state state;
-	bool is_wanted; /* a flush has it in its plan, or it is complete */
-	char *etag;     /* owned; PART_SENT */
-	uint32_t crc;
-	bool has_crc;
+	bool is_wanted;      /* a flush has it in its plan, or it is complete */
+	struct s3_part sent; /* owned, etag; PART_SENT */
 };
 
 /* All [e], but for what one sender works with. */
@@ -65,7 +63,7 @@ upload_free(struct upload *u)
 	if (u == NULL)
 		return;
 	for (size_t i = 0; i < u->count; i++)
-		free(u->parts[i].etag);
+		free(u->parts[i].sent.etag);
 	free(u->parts);
 	free(u->key);
 	free(u->id);
@@ -207,54 +205,6 @@ begin_locked(struct entry *e, struct row *row)
 
 /* ---- one part ---- */
 
-/* Whether the base is another object by now: then its size may not do for the
- * range, and some servers look at that first. */
-static bool
-is_other(struct entry *e, const struct send_part *what)
-{
-	struct settle look = { 0 };
-	enum settle_answer answer =
-	    settle_look(e->cache, what->base_key, NULL, &look);
-	bool other =
-	    answer == SETTLE_ABSENT ||
-	    (answer == SETTLE_OTHER && what->base_etag != NULL &&
-		look.etag != NULL && strcmp(look.etag, what->base_etag) != 0);
-
-	settle_fini(&look);
-	return other;
-}
-
-static int
-send_copy(struct entry *e, const struct send_part *what, struct part *part)
-{
-	struct s3_call call;
-	int r;
-
-	s3_call_init(&call, S3_UPLOAD_PART_COPY);
-	call.key = what->key;
-	call.upload_id = what->upload_id;
-	call.part_number = what->number;
-	call.source_key = what->base_key;
-	call.source_if_match = what->base_etag;
-	call.off = part->plan.off;
-	call.len = part->plan.len;
-	(void)s3_run(e->cache->s3, &call, NULL); /* the result is there */
-	r = trouble_errno(&call);
-	if (r == -ENOENT || (r == -EINVAL && is_other(e, what)))
-		r = -ESTALE; /* the base is not there */
-	if (r == 0 && call.ret_parts_count == 1) {
-		part->etag = TAKE(call.ret_parts[0].etag);
-		part->crc = call.ret_parts[0].crc32c;
-		part->has_crc = call.ret_parts[0].has_crc32c;
-	}
-	if (r == 0 && part->etag == NULL)
-		r = call.object.etag == NULL ? -EIO : 0;
-	if (r == 0 && part->etag == NULL)
-		part->etag = TAKE(call.object.etag);
-	s3_call_fini(&call);
-	return r;
-}
-
 /* What a sender takes along without the lock. */
 static int
 send_part_init(struct entry *e, size_t i, struct send_part *ret)
@@ -282,24 +232,21 @@ send_locked(struct entry *e, size_t i)
 	struct frozen frozen = { .off = part.plan.off,
 		.end = part.plan.off + part.plan.len };
 	struct send_part what;
+	struct s3_part sent = { 0 };
 	int r;
 
 	r = send_part_init(e, i, &what);
 	u->parts[i].state = PART_SENDING;
 	list_append(&e->frozen, &frozen.link);
 	lock_drop(&e->lock);
-	part.etag = NULL;
-	if (r == 0 && part.plan.is_copy)
-		r = send_copy(e, &what, &part);
-	else if (r == 0)
-		r = send_part(e, &what, part.plan.off, part.plan.len,
-		    &part.etag, &part.crc);
-	part.has_crc = part.has_crc || !part.plan.is_copy;
+	if (r == 0)
+		r = part_send(e, &what, &part.plan, &sent);
 	send_part_fini(&what);
 	lock_take(&e->lock);
 	list_remove(&frozen.link);
 	part.state = r == 0 ? PART_SENT : PART_UNSENT;
 	part.is_wanted = u->parts[i].is_wanted;
+	part.sent = sent;
 	u->parts[i] = part;
 	if (r < 0 && u->err == 0)
 		u->err = r;
@@ -405,8 +352,8 @@ unsend(struct upload *u, uint64_t off, uint64_t end)
 		    part->plan.off + part->plan.len <= off)
 			continue;
 		if (part->state == PART_SENT) {
-			free(part->etag);
-			part->etag = NULL;
+			free(part->sent.etag);
+			part->sent.etag = NULL;
 			part->state = PART_UNSENT;
 		}
 		/* A part that is gone over again: not before the flush. */
@@ -505,7 +452,7 @@ adopt_plan_locked(struct entry *e, const struct plan *plan)
 		if (i < plan->count && fits(&u->parts[i], &plan->parts[i]))
 			parts[i] = u->parts[i];
 		else
-			free(u->parts[i].etag);
+			free(u->parts[i].sent.etag);
 	}
 	for (size_t i = 0; i < plan->count; i++) {
 		parts[i].plan = plan->parts[i];
@@ -526,11 +473,8 @@ take_done(struct upload *u, struct parts_done *ret)
 	if (ret->upload_id == NULL || ret->token == NULL || ret->parts == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < u->count; i++) {
-		ret->parts[i] = (struct s3_part){ .number = (unsigned)i + 1,
-			.size = u->parts[i].plan.len,
-			.etag = strdup(u->parts[i].etag),
-			.crc32c = u->parts[i].crc,
-			.has_crc32c = u->parts[i].has_crc };
+		ret->parts[i] = u->parts[i].sent;
+		ret->parts[i].etag = strdup(u->parts[i].sent.etag);
 		ret->count = i + 1;
 		if (ret->parts[i].etag == NULL)
 			return -ENOMEM;
