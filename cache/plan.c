@@ -31,11 +31,6 @@
 #include "s3/base/cleanup.h"
 #include "s3/s3.h"
 
-/* Part numbers 1 to SCHEDULE_STEP have the first size, so many later ones
- * double that, and so on. */
-#define SCHEDULE_FIRST (UINT64_C(8) << 20)
-#define SCHEDULE_STEP  1000
-
 /* Choices followed from one gap to the next: the cheapest that dropped it,
  * and so many that kept it. */
 #define KEPT_MAX 5
@@ -80,43 +75,6 @@ static uint64_t
 length(const struct range *r)
 {
 	return r->end - r->off;
-}
-
-void
-plan_schedule(
-    unsigned number, uint64_t part_size, uint64_t *ret_off, uint64_t *ret_len)
-{
-	unsigned i = number - 1, step = i / SCHEDULE_STEP;
-	uint64_t done; /* parts of the first size that all full steps make */
-
-	assert(number >= 1 && number <= S3_PARTS_MAX);
-	if (part_size > 0) {
-		*ret_off = i * part_size;
-		*ret_len = part_size;
-		return;
-	}
-	done = ((UINT64_C(1) << step) - 1) * SCHEDULE_STEP;
-	*ret_len = SCHEDULE_FIRST << step;
-	*ret_off = done * SCHEDULE_FIRST + i % SCHEDULE_STEP * *ret_len;
-}
-
-unsigned
-plan_schedule_at(uint64_t off, uint64_t part_size)
-{
-	uint64_t part_off, part_len, i;
-	unsigned number;
-
-	if (part_size > 0) {
-		i = off / part_size;
-		return i < S3_PARTS_MAX ? (unsigned)i + 1 : 0;
-	}
-	for (number = 1; number <= S3_PARTS_MAX; number += SCHEDULE_STEP) {
-		plan_schedule(number, 0, &part_off, &part_len);
-		i = (off - part_off) / part_len;
-		if (i < SCHEDULE_STEP)
-			return number + (unsigned)i;
-	}
-	return 0;
 }
 
 void
@@ -426,7 +384,7 @@ find_copies_within(struct planner *p)
 static int
 write_plan(const struct planner *p, struct plan *ret)
 {
-	uint64_t size = SCHEDULE_FIRST, count = cut_all(p, size, NULL);
+	uint64_t size = PLAN_PUT_MAX, count = cut_all(p, size, NULL);
 	int r;
 
 	while (count > S3_PARTS_MAX && size < S3_PART_MAX) {
