@@ -160,6 +160,10 @@ copy_clone(struct flush *f)
 int
 flush_send(struct flush *f)
 {
+	struct plan_version version = { .size = f->size,
+		.base_size = f->base_size,
+		.changed = &f->entry->chunk.dirty,
+		.part_size = f->cache->config.part_size };
 	struct plan plan = { 0 };
 	int r;
 
@@ -168,8 +172,7 @@ flush_send(struct flush *f)
 	if (f->is_clone)
 		return copy_clone(f);
 	lock_take(&f->entry->lock);
-	r = plan_make(f->size, f->base_size, &f->entry->chunk.dirty,
-	    f->cache->config.part_size, &plan);
+	r = plan_make(&version, &plan);
 	lock_drop(&f->entry->lock);
 	if (r == 0)
 		r = plan.parts == NULL ? put(f) : multipart(f, &plan);

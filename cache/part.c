@@ -77,7 +77,7 @@ part_send(struct entry *e, const struct send_part *what,
     const struct plan_part *plan, struct s3_part *ret)
 {
 	*ret = (struct s3_part){ .number = what->number, .size = plan->len };
-	if (plan->is_copy)
+	if (plan->kind == PLAN_COPY)
 		return copy_base(e, what, plan, ret);
 	ret->has_crc32c = true;
 	return send_part(

@@ -435,8 +435,7 @@ static bool
 fits(const struct part *part, const struct plan_part *plan)
 {
 	return part->state == PART_SENT && part->plan.off == plan->off &&
-	       part->plan.len == plan->len &&
-	       part->plan.is_copy == plan->is_copy;
+	       part->plan.len == plan->len && part->plan.kind == plan->kind;
 }
 
 /* The parts of ${plan}, with what is sent already. */

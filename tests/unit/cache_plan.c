@@ -1,318 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache_plan.c - plans: within S3's limits always, and the best there is.
+ * cache_plan.c - plans of changes that decide something.
  *
  * Role:    unit test of cache/plan.c.
  */
-#include "tests/unit/unit.h"
-
-#include <errno.h>
-
-#include "cache/plan.h"
-#include "s3/limits.h"
-
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
-#define TIB (UINT64_C(1) << 40)
-
-#define CELLS 80 /* of 1 MiB: a file small enough to try all plans */
-
-/* A number below ${limit}, or 0. */
-static uint64_t
-number(uint64_t *rnd, uint64_t limit)
-{
-	*rnd ^= *rnd << 13;
-	*rnd ^= *rnd >> 7;
-	*rnd ^= *rnd << 17;
-	return limit > 0 ? (*rnd >> 3) % limit : 0;
-}
-
-/* What is asked, and the plan. */
-struct job {
-	uint64_t size;
-	uint64_t base_size;
-	uint64_t part_size;
-	struct rangeset changed;
-	struct plan plan;
-};
-
-static void
-start(struct job *j, uint64_t size, uint64_t base_size)
-{
-	*j = (struct job){ .size = size, .base_size = base_size };
-	rangeset_init(&j->changed);
-}
-
-static void
-change(struct job *j, uint64_t off, uint64_t len)
-{
-	uint64_t end = off + len < j->size ? off + len : j->size;
-
-	if (off < end)
-		assert_int_equal(rangeset_add(&j->changed, off, end), 0);
-}
-
-static int
-make(struct job *j)
-{
-	return plan_make(
-	    j->size, j->base_size, &j->changed, j->part_size, &j->plan);
-}
-
-static void
-end(struct job *j)
-{
-	plan_fini(&j->plan);
-	rangeset_fini(&j->changed);
-}
-
-static uint64_t
-bytes_up(const struct job *j)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < j->plan.count; i++)
-		bytes += j->plan.parts[i].is_copy ? 0 : j->plan.parts[i].len;
-	return bytes;
-}
-
-static size_t
-copies(const struct job *j)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < j->plan.count; i++)
-		count += j->plan.parts[i].is_copy;
-	return count;
-}
-
-static void
-check_part(const struct job *j, size_t i)
-{
-	const struct plan_part *part = &j->plan.parts[i];
-
-	assert_true(part->len > 0 && part->len <= S3_PART_MAX);
-	if (i + 1 < j->plan.count)
-		assert_true(part->len >= S3_PART_MIN);
-	if (!part->is_copy)
-		return;
-	assert_true(part->off + part->len <= j->base_size);
-	assert_true(j->base_size > S3_PART_COPY_FROM);
-	assert_false(
-	    rangeset_has_any(&j->changed, part->off, part->off + part->len));
-}
-
-/* The parts are what the schedule says. */
-static void
-check_schedule(const struct job *j)
-{
-	uint64_t off, len;
-
-	for (size_t i = 0; i < j->plan.count; i++) {
-		plan_schedule((unsigned)i + 1, j->part_size, &off, &len);
-		assert_int_equal(j->plan.parts[i].off, off);
-		assert_int_equal(j->plan.parts[i].len,
-		    off + len < j->size ? len : j->size - off);
-	}
-}
-
-/* All that is true of any plan. */
-static void
-check(const struct job *j)
-{
-	uint64_t pos = 0;
-
-	if (j->size <= PLAN_PUT_MAX) {
-		assert_null(j->plan.parts);
-		assert_int_equal(j->plan.count, 0);
-		return;
-	}
-	assert_non_null(j->plan.parts);
-	assert_in_range(j->plan.count, 1, S3_PARTS_MAX);
-	for (size_t i = 0; i < j->plan.count; i++) {
-		assert_int_equal(j->plan.parts[i].off, pos);
-		check_part(j, i);
-		pos += j->plan.parts[i].len;
-	}
-	assert_int_equal(pos, j->size);
-	if (j->base_size == 0 || j->part_size > 0)
-		check_schedule(j);
-	if (j->base_size == 0)
-		assert_int_equal(copies(j), 0);
-}
-
-static void
-plan_well(struct job *j)
-{
-	assert_int_equal(make(j), 0);
-	check(j);
-}
-
-/* Plan with but one range changed, or none. */
-static void
-plan_one(struct job *j, uint64_t size, uint64_t base_size, uint64_t off,
-    uint64_t len)
-{
-	start(j, size, base_size);
-	change(j, off, len);
-	plan_well(j);
-}
-
-/* As likely small as large, below ${limit}. */
-static uint64_t
-any_size(uint64_t *rnd, uint64_t limit)
-{
-	uint64_t size = number(rnd, limit) >> number(rnd, 30);
-
-	return number(rnd, 4) == 0 ? size / S3_PART_MIN * S3_PART_MIN : size;
-}
-
-/* A length near one that decides something. */
-static uint64_t
-odd_length(uint64_t *rnd)
-{
-	static const uint64_t near[] = { 2, 64 * KIB, S3_PART_MIN,
-		2 * S3_PART_MIN, 3 * S3_PART_MIN, PLAN_PUT_MAX, GIB,
-		S3_PART_MAX };
-
-	return near[number(rnd, sizeof(near) / sizeof(near[0]))] +
-	       number(rnd, 3) - 1;
-}
-
-static void
-change_at_random(struct job *j, uint64_t *rnd)
-{
-	uint64_t count = number(rnd, number(rnd, 4) == 0 ? 300 : 6);
-	uint64_t pos = 0;
-
-	if (number(rnd, 3) == 0)
-		change(j, 0, odd_length(rnd));
-	if (number(rnd, 3) == 0 && j->size > 3)
-		change(j, j->size - 1 - number(rnd, 3), 1);
-	if (number(rnd, 20) == 0)
-		change(j, 0, j->size);
-	for (uint64_t i = 0; i < count; i++) {
-		if (number(rnd, 3) == 0)
-			pos = number(rnd, j->size);
-		else
-			pos += odd_length(rnd);
-		change(j, pos, odd_length(rnd) >> number(rnd, 24));
-	}
-}
-
-static void
-random_job(struct job *j, uint64_t *rnd)
-{
-	static const uint64_t limits[] = { 20 * MIB, 200 * MIB, 10 * GIB,
-		5 * TIB, S3_OBJECT_MAX + 1 };
-	uint64_t bases[4] = { 0 };
-
-	start(j, any_size(rnd, limits[number(rnd, 5)]), 0);
-	bases[0] = j->size;
-	bases[1] = number(rnd, j->size + 1);
-	bases[2] = odd_length(rnd);
-	j->base_size = bases[number(rnd, 7) % 4];
-	if (j->base_size > j->size)
-		j->base_size = j->size;
-	if (number(rnd, 5) == 0)
-		j->part_size = S3_PART_MIN + any_size(rnd, GIB);
-	change_at_random(j, rnd);
-}
-
-static void
-test_random(void **state)
-{
-	uint64_t rnd = 88172645463325252;
-	size_t planned = 0, copied = 0;
-	struct job j;
-	int r;
-
-	(void)state;
-	for (size_t i = 0; i < 30000; i++) {
-		random_job(&j, &rnd);
-		r = make(&j);
-		if (r == -EFBIG) {
-			assert_true(j.base_size == 0 || j.part_size > 0);
-			assert_int_equal(
-			    plan_schedule_at(j.size - 1, j.part_size), 0);
-		} else {
-			assert_int_equal(r, 0);
-			check(&j);
-			planned += j.plan.count > 0;
-			copied += copies(&j) > 0;
-		}
-		end(&j);
-	}
-	assert_true(planned > 10000 && copied > 5000);
-}
-
-/* The fewest bytes that can go up of ${count} cells, by trying all parts. */
-static uint64_t
-best_of(const bool *is_changed, size_t count)
-{
-	const size_t least = S3_PART_MIN / MIB;
-	uint64_t best[CELLS + 1] = { 0 };
-
-	for (size_t to = 1; to <= count; to++) {
-		bool is_clean = true;
-
-		best[to] = UINT32_MAX;
-		for (size_t from = to; from-- > 0;) {
-			uint64_t up;
-
-			is_clean = is_clean && !is_changed[from];
-			if (to - from < least && to < count)
-				continue;
-			up = best[from] + (is_clean ? 0 : to - from);
-			if (up < best[to])
-				best[to] = up;
-		}
-	}
-	return best[count] * MIB;
-}
-
-/* Cells of a file at random: runs of lengths about that of a part. */
-static void
-fill_cells(bool *cells, size_t count, uint64_t *rnd)
-{
-	bool is_changed = number(rnd, 2) == 0;
-	size_t i = 0, n;
-
-	while (i < count) {
-		n = 1 + number(rnd, is_changed ? 1 + number(rnd, 6) : 17);
-		while (n-- > 0 && i < count)
-			cells[i++] = is_changed;
-		is_changed = !is_changed;
-	}
-}
-
-static void
-test_best(void **state)
-{
-	uint64_t rnd = 362436069;
-	bool cells[CELLS];
-	size_t count, base;
-	struct job j;
-
-	(void)state;
-	for (size_t n = 0; n < 50000; n++) {
-		count = 9 + number(&rnd, CELLS - 8);
-		fill_cells(cells, count, &rnd);
-		base = 6 + number(&rnd, count - 5);
-		if (number(&rnd, 2) == 0)
-			base = count;
-		start(&j, count * MIB, base * MIB);
-		for (size_t i = 0; i < count; i++) {
-			if (cells[i])
-				change(&j, i * MIB, MIB);
-			cells[i] = cells[i] || i >= base;
-		}
-		plan_well(&j);
-		assert_int_equal(bytes_up(&j), best_of(cells, count));
-		end(&j);
-	}
-}
+#include "tests/unit/plan_job.h"
 
 static void
 test_schedule(void **state)
@@ -414,9 +106,9 @@ test_append(void **state)
 	(void)state;
 	plan_one(&j, 256 * MIB + KIB, 256 * MIB, 0, 0);
 	assert_int_equal(j.plan.count, 2);
-	assert_true(j.plan.parts[0].is_copy);
+	assert_int_equal(j.plan.parts[0].kind, PLAN_COPY);
 	assert_int_equal(j.plan.parts[0].len, 256 * MIB);
-	assert_false(j.plan.parts[1].is_copy);
+	assert_int_equal(j.plan.parts[1].kind, PLAN_UPLOAD);
 	end(&j);
 	/* More than one copy takes; and a tail of parts. */
 	plan_one(&j, 12 * GIB + 100 * MIB, 12 * GIB, 0, 0);
@@ -496,7 +188,7 @@ test_pieces(void **state)
 		assert_int_equal(bytes_up(&j), len);
 		assert_int_equal(copies(&j), 2);
 		for (size_t i = 0; i < j.plan.count; i++)
-			assert_true(j.plan.parts[i].is_copy ||
+			assert_true(j.plan.parts[i].kind == PLAN_COPY ||
 				    j.plan.parts[i].len < 2 * S3_PART_MIN);
 		end(&j);
 	}
@@ -576,6 +268,126 @@ test_equal(void **state)
 	end(&j);
 }
 
+/* Zeros are copied in as few parts as their object allows. */
+static void
+test_zeros(void **state)
+{
+	struct job j;
+
+	(void)state;
+	start(&j, GIB, 0);
+	j.zero_size = 16 * MIB;
+	zero(&j, 0, GIB);
+	plan_well(&j);
+	assert_int_equal(j.plan.count, 64);
+	assert_int_equal(zeros(&j), 64);
+	end(&j);
+	/* One byte in the middle. */
+	start(&j, 200 * MIB, 0);
+	j.zero_size = 16 * MIB;
+	zero(&j, 0, 100 * MIB);
+	zero(&j, 100 * MIB + 1, GIB);
+	change(&j, 0, GIB);
+	plan_well(&j);
+	assert_int_equal(bytes_up(&j), S3_PART_MIN);
+	assert_int_equal(j.plan.count, 7 + 1 + 6);
+	end(&j);
+	/* A hole in an object, one too small, and zeros behind its end. */
+	start(&j, 2 * GIB, GIB);
+	j.zero_size = 16 * MIB;
+	zero(&j, 100 * MIB, 160 * MIB);
+	zero(&j, 500 * MIB, S3_PART_MIN - 1);
+	zero(&j, GIB, GIB);
+	plan_well(&j);
+	assert_int_equal(copies(&j), 3);
+	assert_int_equal(zeros(&j), 10 + 64);
+	assert_int_equal(bytes_up(&j), S3_PART_MIN);
+	end(&j);
+	/* Without the object they go up. */
+	start(&j, 200 * MIB, 0);
+	zero(&j, 0, 200 * MIB);
+	plan_well(&j);
+	assert_int_equal(zeros(&j), 0);
+	end(&j);
+}
+
+/* Parts that went up are not sent again for the sake of fewer. */
+static void
+test_zeros_and_sent(void **state)
+{
+	static const uint64_t len = 8 * MIB;
+	struct job j;
+
+	(void)state;
+	start(&j, 200 * MIB, 0);
+	j.zero_size = 16 * MIB;
+	change(&j, 0, 200 * MIB);
+	zero(&j, 88 * MIB, 100 * MIB);
+	plan_well(&j);
+	assert_int_equal(zeros(&j), 7);
+	plan_fini(&j.plan);
+	j.sent.parts = calloc(11, sizeof(*j.sent.parts));
+	assert_non_null(j.sent.parts);
+	for (size_t i = 0; i < 11; i++)
+		j.sent.parts[i] =
+		    (struct plan_part){ i * len, len, PLAN_UPLOAD };
+	j.sent.count = 11;
+	plan_well(&j);
+	for (size_t i = 0; i < 11; i++)
+		assert_memory_equal(&j.plan.parts[i], &j.sent.parts[i],
+		    sizeof(j.sent.parts[i]));
+	assert_true(bytes_up(&j) <= 100 * MIB);
+	end(&j);
+}
+
+/* More zeros than all parts hold, and more runs of them than parts. */
+static void
+test_many_zeros(void **state)
+{
+	uint64_t pos;
+	struct job j;
+
+	(void)state;
+	start(&j, TIB, 0);
+	j.zero_size = 16 * MIB;
+	zero(&j, 0, TIB);
+	plan_well(&j);
+	assert_true(zeros(&j) > 9000);
+	end(&j);
+	start(&j, TIB, 0);
+	j.zero_size = 16 * MIB;
+	change(&j, 0, TIB);
+	for (pos = 0; pos < TIB; pos += 32 * MIB)
+		zero(&j, pos, 16 * MIB);
+	plan_well(&j);
+	assert_true(zeros(&j) > 4500);
+	end(&j);
+}
+
+/* Servers that want equal parts get them of zeros, too. */
+static void
+test_equal_zeros(void **state)
+{
+	struct job j;
+
+	(void)state;
+	start(&j, 105 * MIB, 0);
+	j.part_size = 10 * MIB;
+	j.zero_size = 16 * MIB;
+	zero(&j, 5 * MIB, 100 * MIB);
+	plan_well(&j);
+	assert_int_equal(zeros(&j), 10);
+	assert_int_equal(bytes_up(&j), 10 * MIB);
+	end(&j);
+	start(&j, 105 * MIB, 0);
+	j.part_size = 20 * MIB;
+	j.zero_size = 16 * MIB;
+	zero(&j, 0, 105 * MIB);
+	plan_well(&j);
+	assert_int_equal(bytes_up(&j), 100 * MIB);
+	end(&j);
+}
+
 int
 main(void)
 {
@@ -591,8 +403,10 @@ main(void)
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_best),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_zeros),
+		cmocka_unit_test(test_zeros_and_sent),
+		cmocka_unit_test(test_many_zeros),
+		cmocka_unit_test(test_equal_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
