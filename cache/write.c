@@ -305,7 +305,11 @@ static int
 punch_locked(struct entry *e, uint64_t off, uint64_t end)
 {
 	withdraw_crcs(e, off, end);
-	if (fallocate(e->chunk.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	/* Where nothing was read before, the chunk file may end before: let it
+	 * reach so far, with what can only make it longer (a fetch may write
+	 * behind). */
+	if (fallocate(e->chunk.fd, 0, (off_t)end - 1, 1) < 0 ||
+	    fallocate(e->chunk.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		(off_t)off, (off_t)(end - off)) < 0)
 		return -errno;
 	return note_locked(e, off, end);

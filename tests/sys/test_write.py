@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from lib import stored
 from lib.data import BLOCK, MIB, PART, noise, digest
+from lib.workload import run
 from test_names import names_for, walk
 
 SIZES = [0, 1, 4096, BLOCK, PART - 1, PART, PART + 1, 20 * MIB]
@@ -349,6 +350,17 @@ def test_fallocate(s3, bucket, m):
         assert os.pread(f.fileno(), 2000, 0) == wanted + bytes(1000)
     stored.check(s3, bucket, "f", m.path / "f",
                  wanted + bytes(9 * MIB + 500 - 1000))
+
+
+@pytest.mark.parametrize("size", [10_000, 20 * MIB])
+def test_a_hole_where_nothing_was_read(s3, bucket, m, size):
+    """Zeros, though the cache has no byte of the file."""
+    wanted = bytearray(noise(size))
+    s3.put_object(Bucket=bucket, Key="f", Body=wanted)
+    run("fallocate", "-p", "-o", size // 4, "-l", size // 2, m.path / "f")
+    wanted[size // 4:size // 4 + size // 2] = bytes(size // 2)
+    assert (m.path / "f").read_bytes() == wanted
+    assert stored.body(s3, bucket, "f") == wanted
 
 
 def test_fsync_publishes_what_is_open(s3, bucket, m):
