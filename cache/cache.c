@@ -23,6 +23,7 @@
 #include "cache/view.h"
 #include "cache/worker.h"
 #include "cache/writeback.h"
+#include "cache/zero.h"
 #include "s3/base/cleanup.h"
 
 #define TICK_MS 10000 /* clean facts are written about that often */
@@ -134,6 +135,8 @@ make_parts(struct cache *c)
 	if (r == 0)
 		r = probes_new(c, &c->probes);
 	if (r == 0)
+		r = zero_new(c, &c->zero);
+	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
 	if (r == 0)
 		r = worker_start(on_tick, c, TICK_MS, &c->worker);
@@ -194,6 +197,7 @@ cache_close(struct cache *c)
 	evict_free(c->evict);
 	writeback_free(c->writeback);
 	probes_free(c->probes);
+	zero_free(c->zero);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
 	free_config(c);

@@ -10,8 +10,8 @@
  * CRC is withdrawn before the block is changed, and a range is withdrawn from
  * the database before it is punched.  "No CRC" is legal, a wrong one never.
  *
- * Locks: all calls but chunk_write(), chunk_read() and chunk_delete() under
- * the lock of the entry that the chunk is part of.
+ * Locks: all calls but chunk_write(), chunk_read(), chunk_delete() and those
+ * that say so under the lock of the entry that the chunk is part of.
  */
 #ifndef CACHE_CHUNK_H
 #define CACHE_CHUNK_H
@@ -79,6 +79,19 @@ int chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end);
 
 /* What the file holds of [off, end) that is not present shall take no room. */
 void chunk_trim(struct chunk *ch, uint64_t off, uint64_t end);
+
+/**
+ * chunk_holes(ch, within, least, ret):
+ * Add to ${ret} the parts of ${within}, which is present and does not change
+ * now, that the file has no blocks for: they are zeros.  Those under ${least}
+ * bytes are left out, and all where the filesystem cannot tell.  Locks: any.
+ * Returns: 0; -ENOMEM.
+ */
+int chunk_holes(struct chunk *ch, const struct range *within, uint64_t least,
+    struct rangeset *ret);
+
+/* Whether all of ${within} is such a hole.  Locks: any. */
+bool chunk_is_hole(struct chunk *ch, const struct range *within);
 
 /* The CRC of block number ${block}; false if it has none. */
 bool chunk_get_crc(struct chunk *ch, uint64_t block, uint32_t *ret);

@@ -70,15 +70,21 @@ copy_run_of(struct entry *from, struct entry *to, uint64_t off, uint64_t end)
 	while (r == 0 && off < end) {
 		size_t n = end - off < CACHE_READ_MAX ? (size_t)(end - off)
 						      : CACHE_READ_MAX;
-		void *buffer = pool_take(c->pool);
+		struct range range = { off, off + n };
+		void *buffer;
 
+		off += n;
+		if (chunk_is_hole(&from->chunk, &range)) {
+			r = write_zero(to, range.off, range.end, true, NULL);
+			continue;
+		}
+		buffer = pool_take(c->pool);
 		if (buffer == NULL)
 			return -ENOMEM;
-		r = chunk_read(&from->chunk, off, buffer, n);
+		r = chunk_read(&from->chunk, range.off, buffer, n);
 		if (r == 0)
-			r = write_bytes(to, off, buffer, n, false, NULL);
+			r = write_bytes(to, range.off, buffer, n, false, NULL);
 		pool_put(c->pool, buffer);
-		off += n;
 	}
 	return r;
 }

@@ -28,6 +28,7 @@ struct pool;
 struct probes;
 struct worker;
 struct writeback;
+struct zero;
 
 struct cache {
 	struct cache_config config; /* [I] strings are owned */
@@ -50,6 +51,7 @@ struct cache {
 	struct writeback *writeback;
 	struct probes *probes;
 	struct mime *mime;
+	struct zero *zero;
 	struct keylocks keylocks;
 	struct space space;
 	struct stats stats;

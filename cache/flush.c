@@ -15,6 +15,7 @@
 #include "cache/probe.h"
 #include "cache/send.h"
 #include "cache/trouble.h"
+#include "cache/zero.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/text.h"
 
@@ -156,24 +157,58 @@ copy_clone(struct flush *f)
 	return r;
 }
 
+/* Plan it; ${zeros} and ${sent} are empty, for the time of the call. */
+static int
+make_plan(struct flush *f, struct rangeset *zeros, struct plan *sent,
+    struct plan *ret)
+{
+	struct entry *e = f->entry;
+	struct plan_version version = { .size = f->size,
+		.base_size = f->base_size,
+		.changed = &e->chunk.dirty,
+		.zeros = zeros,
+		.zero_size = zero_size(f->cache),
+		.part_size = f->cache->config.part_size,
+		.sent = sent };
+	AUTO_FREE char *etag = NULL;
+	int r = 0;
+
+	if (f->size > PLAN_PUT_MAX && version.zero_size > 0)
+		r = zero_find(e, zeros);
+	lock_take(&e->lock);
+	if (r == 0)
+		r = parts_sent_locked(e, sent);
+	if (r == 0)
+		r = plan_make(&version, ret);
+	lock_drop(&e->lock);
+	if (r < 0 || plan_bytes(ret, PLAN_ZERO) == 0 ||
+	    zero_get(f->cache, plan_bytes(ret, PLAN_ZERO), &etag) == 0)
+		return r;
+	/* They are sent like other bytes. */
+	plan_fini(ret);
+	version.zero_size = 0;
+	lock_take(&e->lock);
+	r = plan_make(&version, ret);
+	lock_drop(&e->lock);
+	return r;
+}
+
 /* COPY, PUT or multipart, as planned. */
 int
 flush_send(struct flush *f)
 {
-	struct plan_version version = { .size = f->size,
-		.base_size = f->base_size,
-		.changed = &f->entry->chunk.dirty,
-		.part_size = f->cache->config.part_size };
-	struct plan plan = { 0 };
+	struct plan sent = { 0 }, plan = { 0 };
+	struct rangeset zeros;
 	int r;
 
 	/* What of the base is read first is gone if it is not found. */
 	keylock_set_sending(&f->cache->keylocks, f->key, false);
 	if (f->is_clone)
 		return copy_clone(f);
-	lock_take(&f->entry->lock);
-	r = plan_make(&version, &plan);
-	lock_drop(&f->entry->lock);
+	rangeset_init(&zeros);
+	r = make_plan(f, &zeros, &sent, &plan);
+	rangeset_fini(&zeros);
+	plan_fini(&sent);
 	if (r == 0)
 		r = plan.parts == NULL ? put(f) : multipart(f, &plan);
 	plan_fini(&plan);

@@ -13,7 +13,9 @@
 #include "cache/send.h"
 #include "cache/settle.h"
 #include "cache/trouble.h"
+#include "cache/zero.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/text.h"
 
 /* Whether the base is another object by now: then its size may not do for the
  * range, and some servers look at that first. */
@@ -46,7 +48,18 @@ take_part(struct s3_call *call, struct s3_part *ret)
 	return ret->etag == NULL ? -EIO : 0;
 }
 
-/* UploadPartCopy from the base. */
+/* UploadPartCopy of a part of ${len} bytes; its source is filled in. */
+static int
+run_copy(struct entry *e, const struct send_part *what, uint64_t len,
+    struct s3_call *call)
+{
+	call->key = what->key;
+	call->upload_id = what->upload_id;
+	call->part_number = what->number;
+	call->len = len;
+	return s3_run(e->cache->s3, call, NULL);
+}
+
 static int
 copy_base(struct entry *e, const struct send_part *what,
     const struct plan_part *plan, struct s3_part *ret)
@@ -55,14 +68,10 @@ copy_base(struct entry *e, const struct send_part *what,
 	int r;
 
 	s3_call_init(&call, S3_UPLOAD_PART_COPY);
-	call.key = what->key;
-	call.upload_id = what->upload_id;
-	call.part_number = what->number;
 	call.source_key = what->base_key;
 	call.source_if_match = what->base_etag;
 	call.off = plan->off;
-	call.len = plan->len;
-	(void)s3_run(e->cache->s3, &call, NULL); /* the result is there */
+	(void)run_copy(e, what, plan->len, &call); /* the result is there */
 	r = trouble_errno(&call);
 	if (r == -ENOENT || (r == -EINVAL && is_other(e, what)))
 		r = -ESTALE; /* the base is not there */
@@ -72,14 +81,85 @@ copy_base(struct entry *e, const struct send_part *what,
 	return r;
 }
 
+static int
+upload(struct entry *e, const struct send_part *what,
+    const struct plan_part *plan, struct s3_part *ret)
+{
+	ret->has_crc32c = true;
+	return send_part(
+	    e, what, plan->off, plan->len, &ret->etag, &ret->crc32c);
+}
+
+/* What a failed copy of zeros means: -ESTALE their object is another, or gone;
+ * -EOPNOTSUPP they are to be sent; else there is no answer, or no upload. */
+static int
+judge_zeros(struct entry *e, const struct s3_call *call)
+{
+	const struct s3_result *result = &call->result;
+
+	if (strcmp(result->code, "NoSuchUpload") == 0)
+		return -ENOENT;
+	if (result->status == 404 || result->status == 412) {
+		zero_forget(e->cache, call->source_if_match);
+		return -ESTALE;
+	}
+	if (result->status / 100 != 4 && result->status != 501)
+		return trouble_errno(call);
+	zero_refuse(e->cache, result->message);
+	return -EOPNOTSUPP;
+}
+
+/* One try to copy a part from the object of zeros. */
+static int
+try_zeros(struct entry *e, const struct send_part *what, uint64_t len,
+    struct s3_part *ret)
+{
+	AUTO_FREE char *etag = NULL;
+	struct s3_call call;
+	int r;
+
+	r = zero_get(e->cache, ZERO_SIZE, &etag);
+	if (r < 0)
+		return -EOPNOTSUPP;
+	s3_call_init(&call, S3_UPLOAD_PART_COPY);
+	call.source_key = zero_key(e->cache);
+	call.source_if_match = etag;
+	r = run_copy(e, what, len, &call);
+	r = r < 0 ? judge_zeros(e, &call) : take_part(&call, ret);
+	if (r == 0 && ret->has_crc32c && ret->crc32c != zero_crc(len)) {
+		zero_refuse(e->cache, "it does not hold zeros: delete it");
+		r = -EOPNOTSUPP;
+	}
+	s3_call_fini(&call);
+	return r;
+}
+
+static int
+copy_zeros(struct entry *e, const struct send_part *what,
+    const struct plan_part *plan, struct s3_part *ret)
+{
+	int r = try_zeros(e, what, plan->len, ret);
+
+	if (r == -ESTALE) /* once more, with a new one */
+		r = try_zeros(e, what, plan->len, ret);
+	if (r != -ESTALE && r != -EOPNOTSUPP)
+		return r;
+	text_set(&ret->etag, NULL);
+	return upload(e, what, plan, ret);
+}
+
 int
 part_send(struct entry *e, const struct send_part *what,
     const struct plan_part *plan, struct s3_part *ret)
 {
 	*ret = (struct s3_part){ .number = what->number, .size = plan->len };
-	if (plan->kind == PLAN_COPY)
+	switch (plan->kind) {
+	case PLAN_COPY:
 		return copy_base(e, what, plan, ret);
-	ret->has_crc32c = true;
-	return send_part(
-	    e, what, plan->off, plan->len, &ret->etag, &ret->crc32c);
+	case PLAN_ZERO:
+		return copy_zeros(e, what, plan, ret);
+	case PLAN_UPLOAD:
+		break;
+	}
+	return upload(e, what, plan, ret);
 }

@@ -366,6 +366,7 @@ void
 parts_changed_locked(struct entry *e, uint64_t off, uint64_t end)
 {
 	uint64_t part_size = e->cache->config.part_size, start, len;
+	struct range range;
 	unsigned number;
 
 	if (e->upload != NULL)
@@ -377,8 +378,10 @@ parts_changed_locked(struct entry *e, uint64_t off, uint64_t end)
 		return;
 	/* The write went on from the end of a part into the next one. */
 	plan_schedule(number, part_size, &start, &len);
-	if (!rangeset_has(&e->chunk.dirty, start, start + len))
-		return;
+	range = (struct range){ start, start + len };
+	if (!rangeset_has(&e->chunk.dirty, range.off, range.end) ||
+	    chunk_is_hole(&e->chunk, &range))
+		return; /* not whole; or zeros, which the flush has copied */
 	if (e->upload == NULL)
 		e->upload = upload_new_locked(e);
 	if (e->upload == NULL || grow_parts(e, number) < 0)
@@ -430,12 +433,31 @@ parts_abort(struct entry *e)
 	upload_free(u);
 }
 
-/* Whether ${part} is what ${plan} has in its place, and sent. */
+int
+parts_sent_locked(struct entry *e, struct plan *ret)
+{
+	const struct upload *u = e->upload;
+
+	if (u == NULL || u->count == 0 || u->err < 0)
+		return 0;
+	ret->parts = calloc(u->count, sizeof(*ret->parts));
+	if (ret->parts == NULL)
+		return -ENOMEM;
+	ret->count = u->count;
+	for (size_t i = 0; i < u->count; i++)
+		if (u->parts[i].state != PART_UNSENT)
+			ret->parts[i] = u->parts[i].plan;
+	return 0;
+}
+
+/* Whether ${part} is what ${plan} has in its place, and sent.  Zeros are the
+ * same bytes, however they went there. */
 static bool
 fits(const struct part *part, const struct plan_part *plan)
 {
 	return part->state == PART_SENT && part->plan.off == plan->off &&
-	       part->plan.len == plan->len && part->plan.kind == plan->kind;
+	       part->plan.len == plan->len &&
+	       (part->plan.kind == PLAN_COPY) == (plan->kind == PLAN_COPY);
 }
 
 /* The parts of ${plan}, with what is sent already. */

@@ -37,6 +37,10 @@ void parts_done_fini(struct parts_done *d);
  * entry's is held. */
 const char *parts_token_locked(const struct entry *e);
 
+/* What of a new file went up, or is about to, for plan_make().  Memory:
+ * ${ret} is owned.  Locks: the entry's is held.  Returns: 0; -ENOMEM. */
+int parts_sent_locked(struct entry *e, struct plan *ret);
+
 /* Bytes of [off, end) were written: parts that hold them are not sent any
  * more; if one is complete now, it may go.  Locks: the entry's is held. */
 void parts_changed_locked(struct entry *e, uint64_t off, uint64_t end);

@@ -23,6 +23,7 @@ from lib.workload import plant, run
 pytestmark = [pytest.mark.servers("versitygw"), pytest.mark.timeout(60)]
 TTL_S = 300
 PROBES = ".pailfs/"
+ZEROS = ".pailfs/zero/16777216"
 WINDOW = 5 * MIB + 1            # the most that one changed byte sends
 CREATE = ("import os, sys\n"
           "fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)\n"
@@ -386,6 +387,92 @@ def test_p6_one_byte_in_a_gigabyte(listed, proxy):
     got = counts(proxy, 0.5)
     assert up(proxy) <= WINDOW, up(proxy)
     assert sum(got.values()) <= 6, got
+
+
+# Zeros.
+
+def up_in_all(proxy):
+    """Likewise, with the object of zeros; and how many requests made that."""
+    files = {"PutObject", "UploadPart"}
+    sent = [e for e in proxy.log() if e["op"] in files
+            and not e["key"].startswith(PROBES + "probe/")]
+    return (sum(e["up"] for e in sent),
+            sum(e["key"] == ZEROS for e in sent))
+
+
+def test_p6_zeros_cost_no_bandwidth(s3, bucket, listed, proxy):
+    """The object of zeros, once a bucket, and S3_PART_MIN round a byte."""
+    m = listed({"d/old": b"x"})
+
+    def poke(name):
+        with open(m.path / name, "wb", buffering=0) as f:
+            f.truncate(200 * MIB)
+            f.seek(100 * MIB)
+            f.write(b"x")
+
+    poke("d/f")
+    got = counts(proxy, 0.5)
+    assert got == {"CreateMultipartUpload": 1, "UploadPart": 1,
+                   "UploadPartCopy": 13, "CompleteMultipartUpload": 1}, got
+    assert up_in_all(proxy) == (5 * MIB + 16 * MIB, 1)
+    want = bytearray(200 * MIB)
+    want[100 * MIB] = ord("x")
+    assert stored.body(s3, bucket, "d/f") == want
+    proxy.reset()
+    poke("d/g")
+    assert counts(proxy, 0.5) == got
+    assert up_in_all(proxy) == (5 * MIB, 0)
+    # Another mount of the bucket finds it: it looks, and sends nothing.
+    m.remount()
+    run("find", m.path)
+    proxy.wait_idle()
+    proxy.reset()
+    poke("d/h")
+    assert counts(proxy, 0.5) == got
+    assert up_in_all(proxy) == (5 * MIB, 0)
+    assert [e["op"] for e in proxy.log(key=ZEROS)] == ["HeadObject"]
+
+
+def test_p6_a_gigabyte_of_zeros(s3, bucket, listed, proxy):
+    m = listed({"d/old": b"x"}, cache_size="4G", free_space=0)
+    run("truncate", "-s", "1G", m.path / "d/f")
+    got = counts(proxy, 0.5)
+    assert got["UploadPartCopy"] == 64 and got.get("UploadPart", 0) == 0, got
+    assert up_in_all(proxy) == (16 * MIB, 1)
+    assert stored.keys(s3, bucket)["d/f"] == 1 << 30
+
+
+def test_p6_both_ends_of_a_sparse_file(listed, proxy):
+    m = listed({"d/old": b"x"}, cache_size="4G", free_space=0)
+    with open(m.path / "d/f", "wb", buffering=0) as f:
+        f.write(b"a")
+        f.seek((1 << 30) - 1)
+        f.write(b"z")
+    assert counts(proxy, 0.5)["UploadPart"] == 2
+    assert up_in_all(proxy)[0] <= 2 * 5 * MIB + 16 * MIB
+
+
+def test_p6_a_hole_in_a_large_file(listed, proxy):
+    """S3 copies the rest of the object, and zeros: nothing goes up."""
+    m = listed({"d/old": b"x"})
+    (m.path / "d/f").write_bytes(noise(100 * MIB))
+    time.sleep(0.5)
+    proxy.wait_idle()
+    proxy.reset()
+    run("fallocate", "-p", "-o", 20 * MIB, "-l", 64 * MIB, m.path / "d/f")
+    got = counts(proxy, 0.5)
+    assert got == {"CreateMultipartUpload": 1, "UploadPartCopy": 1 + 4 + 1,
+                   "CompleteMultipartUpload": 1}, got
+    assert up_in_all(proxy) == (16 * MIB, 1)
+
+
+def test_p6_few_zeros_are_sent(listed, proxy):
+    """Under the size of their object it is not worth to make it."""
+    m = listed({"d/old": b"x"})
+    run("truncate", "-s", "12M", m.path / "d/f")
+    assert counts(proxy, 0.5)["UploadPart"] == 2
+    assert proxy.log(key=ZEROS) == []
+    assert up_in_all(proxy) == (12 * MIB, 0)
 
 
 # The rest.

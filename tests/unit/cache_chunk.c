@@ -348,6 +348,43 @@ test_short_read(void **state)
 	close_chunk();
 }
 
+/* Of what is there, holes are zeros; what cannot be told is no hole. */
+static void
+test_holes(void **state)
+{
+	static const uint64_t size = 64 * BLOCK;
+	struct range all = { 0, size }, some = { 11 * BLOCK, 31 * BLOCK };
+	struct rangeset holes;
+
+	(void)state;
+	rangeset_init(&holes);
+	open_chunk();
+	/* The file ends before: nothing is known of what it lacks. */
+	assert_int_equal(chunk_holes(&chunk, &all, BLOCK, &holes), 0);
+	assert_true(rangeset_is_empty(&holes));
+	assert_false(chunk_is_hole(&chunk, &all));
+	assert_int_equal(ftruncate(chunk.fd, (off_t)size), 0);
+	assert_true(chunk_is_hole(&chunk, &all));
+	fill(10 * BLOCK, BLOCK);
+	fill(12 * BLOCK, BLOCK);
+	fill(32 * BLOCK, 1);
+	assert_false(chunk_is_hole(&chunk, &all));
+	assert_true(chunk_is_hole(&chunk, &(struct range){ 0, 10 * BLOCK }));
+	assert_int_equal(chunk_holes(&chunk, &all, 10 * BLOCK, &holes), 0);
+	assert_int_equal(holes.count, 3);
+	assert_true(rangeset_has(&holes, 0, 10 * BLOCK));
+	assert_true(rangeset_has(&holes, 13 * BLOCK, 32 * BLOCK));
+	assert_true(rangeset_has(&holes, 33 * BLOCK, size));
+	assert_false(rangeset_has_any(&holes, 10 * BLOCK, 13 * BLOCK));
+	assert_false(rangeset_has(&holes, 32 * BLOCK, 32 * BLOCK + 1));
+	rangeset_clear(&holes);
+	assert_int_equal(chunk_holes(&chunk, &some, BLOCK, &holes), 0);
+	assert_int_equal(holes.count, 2);
+	assert_int_equal(rangeset_bytes(&holes), 19 * BLOCK);
+	rangeset_fini(&holes);
+	close_chunk();
+}
+
 int
 main(void)
 {
@@ -364,6 +401,7 @@ main(void)
 		T(test_damaged_facts),
 		T(test_delete),
 		T(test_short_read),
+		T(test_holes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
