@@ -37,6 +37,7 @@ struct writeback {
 	struct lock lock;
 	pthread_cond_t work; /* a task was posted, or the end is near */
 	struct list tasks;   /* [lock] */
+	unsigned queued;     /* [lock] of them */
 	pthread_t threads[THREADS_MAX];
 	unsigned thread_count; /* [lock] */
 	unsigned idle;         /* [lock] */
@@ -71,6 +72,7 @@ run_tasks(void *arg)
 		if (l != NULL) {
 			struct task *task = LIST_ENTRY(l, struct task, link);
 
+			wb->queued--;
 			lock_drop(&wb->lock);
 			task->run(task);
 			lock_take(&wb->lock);
@@ -92,7 +94,10 @@ writeback_post(struct writeback *wb, struct task *task)
 	lock_take(&wb->lock);
 	list_init(&task->link);
 	list_append(&wb->tasks, &task->link);
-	if (wb->idle == 0 && wb->thread_count < THREADS_MAX &&
+	wb->queued++;
+	/* Who was woken is idle still, and may take one that waits for the
+	 * next: a thread for each. */
+	if (wb->queued > wb->idle && wb->thread_count < THREADS_MAX &&
 	    pthread_create(
 		&wb->threads[wb->thread_count], NULL, run_tasks, wb) == 0)
 		wb->thread_count++;
