@@ -99,33 +99,54 @@ clone_has(struct entry *from, struct entry *to, uint64_t off, uint64_t *len)
 	return has;
 }
 
-/* All bytes of ${e} are its own. */
+/* Whether a flush of ${e} has taken its version, and copies from there.  One
+ * that waits for a thread, or its key, has not: it may wait for us. */
+static bool
+is_sending(const struct entry *e)
+{
+	for (struct list *l = e->frozen.next; l != &e->frozen; l = l->next) {
+		if (LIST_ENTRY(l, struct frozen, link)->end == UINT64_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* All bytes, which are here, are its own. */
+static int
+take_over_locked(struct entry *e)
+{
+	uint64_t before = rangeset_bytes(&e->chunk.dirty);
+	int r = rangeset_add(&e->chunk.dirty, 0, e->size);
+
+	stats_add(&e->cache->stats, STAT_DIRTY_BYTES,
+	    rangeset_bytes(&e->chunk.dirty) - before);
+	e->chunk.base_size = 0;
+	e->object_size = 0;
+	e->chunk.is_changed = true;
+	return r == 0 ? entry_set_base_locked(e, NULL, NULL) : r;
+}
+
+/* The bytes of ${e} lie no more under ${key}: they were copied, or are here. */
 static int
 release(struct entry *e, const char *key)
 {
 	struct reader keep = { .end = UINT64_MAX };
 	struct waiter w;
-	uint64_t before;
-	int r;
+	int r = 0;
 
 	waiter_init(&w);
 	lock_take(&e->lock);
-	while (e->is_flushing) /* that copies from there */
-		(void)waiter_wait_in(&w, &e->waiters, &e->lock);
 	list_append(&e->readers, &keep.link);
-	lock_drop(&e->lock);
-	r = send_localise(e, 0, UINT64_MAX);
-	lock_take(&e->lock);
-	if (r == 0 && e->base_key != NULL && strcmp(e->base_key, key) == 0) {
-		before = rangeset_bytes(&e->chunk.dirty);
-		r = rangeset_add(&e->chunk.dirty, 0, e->size);
-		stats_add(&e->cache->stats, STAT_DIRTY_BYTES,
-		    rangeset_bytes(&e->chunk.dirty) - before);
-		e->chunk.base_size = 0;
-		e->object_size = 0;
-		e->chunk.is_changed = true;
-		if (r == 0)
-			r = entry_set_base_locked(e, NULL, NULL);
+	while (r == 0 && e->base_key != NULL && strcmp(e->base_key, key) == 0) {
+		if (is_sending(e)) {
+			(void)waiter_wait_in(&w, &e->waiters, &e->lock);
+		} else if (rangeset_has(&e->chunk.present, 0, e->size)) {
+			r = take_over_locked(e);
+		} else {
+			lock_drop(&e->lock);
+			r = send_localise(e, 0, UINT64_MAX);
+			lock_take(&e->lock);
+		}
 	}
 	list_remove(&keep.link);
 	lock_drop(&e->lock);

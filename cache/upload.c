@@ -393,6 +393,7 @@ flush_once(struct entry *e, bool *ret_moved)
 	evict_upload_end(e->cache->evict);
 	lock_take(&e->lock);
 	list_remove(&f.frozen.link);
+	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
 	keylock_drop(&e->cache->keylocks, &f.keylock);
 	settle_fini(&f.out);
