@@ -68,6 +68,15 @@ search(const char *text, const char *bucket, bool want_bucket,
 	return r;
 }
 
+/* "${what} ${path}: ${why}" */
+static void
+add_note(struct buf *note, const char *what, const char *path, const char *why)
+{
+	(void)buf_printf(
+	    note, "%s%s %s: %s", note->len > 0 ? "; " : "", what, path, why);
+}
+
+/* What is wrong with a file that is there, or was given, goes to ${note}. */
 static int
 get_from(const char *path, const struct creds_query *q, struct creds_keys *ret,
     struct buf *note)
@@ -77,19 +86,23 @@ get_from(const char *path, const struct creds_query *q, struct creds_keys *ret,
 	int r = creds_read_file(path, &text, &mode);
 
 	if (r < 0) {
-		if (r != -ENOENT && r != -EACCES)
-			(void)buf_printf(
-			    note, "cannot read %s: %s", path, strerror(-r));
+		if (q->passwd_file != NULL || (r != -ENOENT && r != -EACCES))
+			add_note(note, "cannot read", path,
+			    r == -EINVAL ? "not a file" : strerror(-r));
 		return r;
 	}
 	if (is_too_open(path, mode)) {
-		(void)buf_printf(note,
-		    "others have rights to %s: run chmod 600 on it", path);
+		add_note(
+		    note, "others have rights to", path, "run chmod 600 on it");
 		return -EPERM;
 	}
 	r = search(text, q->bucket, true, ret);
 	if (r == -ENOENT)
 		r = search(text, q->bucket, false, ret);
+	if (r == -ENOENT)
+		add_note(note, "no keys in", path,
+		    "a line ACCESS:SECRET is wanted, or BUCKET:ACCESS:SECRET "
+		    "of this bucket");
 	return r;
 }
 
@@ -103,11 +116,6 @@ passwd_get(
 
 	if (q->passwd_file != NULL) {
 		r = get_from(q->passwd_file, q, ret, note);
-		if (r == -ENOENT || r == -EACCES)
-			(void)buf_printf(note,
-			    "%s: no file that can be read, or no line "
-			    "ACCESS:SECRET in it",
-			    q->passwd_file);
 		return r < 0 && r != -ENOMEM ? -EACCES : r;
 	}
 	if (q->profile != NULL)

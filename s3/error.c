@@ -60,7 +60,9 @@ static const struct s3_error table[] = {
 	    "no such version of{ '%k'}" },
 	{ 404, "NoSuchUpload", -ENOENT, ERROR_NEVER,
 	    "no such multipart upload{ of '%k'}: it was ended or aborted" },
-	{ 404, NULL, -ENOENT, ERROR_NEVER, "not found{: '%k'}" },
+	{ 404, NULL, -ENOENT, ERROR_NEVER,
+	    "{%e }answers 'not found'{ for '%k'}: check the endpoint and the "
+	    "name of the bucket" },
 	{ 405, "MethodNotAllowed", -EOPNOTSUPP, ERROR_NEVER,
 	    "the server does not allow this{ on '%k'}{: %m}" },
 

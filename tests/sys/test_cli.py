@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from lib import env, process
@@ -119,6 +120,24 @@ def test_an_endpoint_that_is_no_http(bucket, mount, tmp_path):
         refused(mount, bucket, timeout=3,
                 endpoint=f"http://127.0.0.1:{port}")
         listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.servers("versitygw")
+def test_an_endpoint_that_is_some_web_server(bucket, mount):
+    """It has never heard of the bucket: which server said so is told."""
+    class Absent(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+    with ThreadingHTTPServer(("127.0.0.1", 0), Absent) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{web.server_port}"
+        said = refused(mount, bucket, timeout=3, endpoint=endpoint)
+        web.shutdown()
+    assert endpoint in said and "check the endpoint" in said, said
 
 
 @pytest.mark.servers("versitygw")

@@ -152,12 +152,14 @@ test_a_passwd_file(void **state)
 	(void)setenv("AWS_ACCESS_KEY_ID", "A", 1);
 	(void)setenv("AWS_SECRET_ACCESS_KEY", "S", 1);
 	expect(&q, NULL, NULL, NULL);
+	assert_non_null(strstr(buf_str(&note), "No such file"));
 	write_file(path[2], 0600, "# comment\n\n  ACC:SEC/+=\r\n");
 	expect(&q, "ACC", "SEC/+=", NULL);
 	write_file(path[2], 0600, "ACC:SEC\nother:X:Y\nmine:M:N:O\n");
 	expect(&q, "M", "N:O", NULL);
 	write_file(path[2], 0600, "other:X:Y\nnothing here\n");
 	expect(&q, NULL, NULL, NULL);
+	assert_non_null(strstr(buf_str(&note), "a line ACCESS:SECRET"));
 	write_file(path[2], 0640, "ACC:SEC\n");
 	expect(&q, NULL, NULL, NULL);
 	assert_non_null(strstr(buf_str(&note), "chmod 600"));
