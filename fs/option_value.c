@@ -52,8 +52,9 @@ print_words(const char *words, char *ret, size_t len)
 	}
 }
 
-void
-option_value_range(const struct option_row *row, char *ret, size_t len)
+/* What values ${row} takes, for a person: "4M to 8E". */
+static void
+print_range(const struct option_row *row, char *ret, size_t len)
 {
 	char min[32], max[32];
 
@@ -105,15 +106,17 @@ refuse(
     const struct option_row *row, const char *value, char *message, size_t len)
 {
 	char range[128];
+	bool is_word = value != NULL && strpbrk(value, ":/.") == NULL;
 
-	option_value_range(row, range, sizeof(range));
+	print_range(row, range, sizeof(range));
 	if (value == NULL || value[0] == '\0')
-		(void)snprintf(message, len, "option %s needs a value: %s",
-		    row->name, range);
+		(void)snprintf(message, len, "option %s needs a value: %s%s",
+		    row->name, range, unit_of(row));
 	else if (row->type == OPTION_URL)
-		(void)snprintf(message, len,
-		    "option %s=%s is no URL: %s; a region is set by region=%s",
-		    row->name, value, range, value);
+		(void)snprintf(message, len, "option %s=%s is no URL: %s%s%s",
+		    row->name, value, range,
+		    is_word ? "; a region is set by region=" : "",
+		    is_word ? value : "");
 	else if (row->type == OPTION_WORD && strpbrk(row->words, ", ") == NULL)
 		(void)snprintf(message, len,
 		    "option %s=%s: this version has %s=%s only", row->name,

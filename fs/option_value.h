@@ -18,7 +18,4 @@ struct options;
 int option_value_set(struct options *o, const struct option_row *row,
     const char *value, char *message, size_t len);
 
-/* What values ${row} takes, for a person: "4M to 8E". */
-void option_value_range(const struct option_row *row, char *ret, size_t len);
-
 #endif

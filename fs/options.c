@@ -241,7 +241,8 @@ set_list(struct parse *p, const char *list)
 	return r;
 }
 
-/* Whether --name takes the next argument as its value. */
+/* Whether --name takes the next argument as its value: a flag does if its help
+ * shows one. */
 static bool
 wants_value(const char *name)
 {
@@ -249,7 +250,7 @@ wants_value(const char *name)
 	const struct option_row *row =
 	    find_row(alias == NULL ? name : alias->name);
 
-	return row != NULL && row->type != OPTION_FLAG && row->bare == NULL &&
+	return row != NULL && row->unit != NULL && row->bare == NULL &&
 	       (alias == NULL || alias->value == NULL);
 }
 
@@ -528,7 +529,7 @@ options_help(FILE *to)
 		(void)snprintf(left, sizeof(left), "%s%s%s", row->name,
 		    row->unit == NULL ? "" : "=",
 		    row->unit == NULL ? "" : row->unit);
-		(void)fprintf(to, "  %-23s %s", left, row->help);
+		(void)fprintf(to, "  %-24s %s", left, row->help);
 		if (row->preset != NULL)
 			(void)fprintf(to, " [%s]", row->preset);
 		(void)fputc('\n', to);
@@ -541,7 +542,8 @@ options_help(FILE *to)
 	    to);
 	for (const struct option_alias *a = option_aliases; a->alias != NULL;
 	     a++)
-		(void)fprintf(to, "%-25s %s%s%s\n", a->alias, a->name,
+		(void)fprintf(to, "  %-24s %s%s%s%s\n", a->alias, a->name,
 		    a->value == NULL ? "" : "=",
-		    a->value == NULL ? "" : a->value);
+		    a->value == NULL ? "" : a->value,
+		    a->suffix[0] == '\0' ? "" : ", in MiB");
 }

@@ -240,6 +240,10 @@ test_forms(void **state)
 	assert_true(o.no_sign);
 	assert_string_equal(o.bucket, "b");
 	options_fini(&o);
+	/* A flag that is shown with a value takes the next word. */
+	assert_int_equal(PARSE("--checksum", "0", "b", "/m", "--ro"), 0);
+	assert_true(!o.checksum && o.ro);
+	options_fini(&o);
 	/* The last one wins. */
 	assert_int_equal(
 	    PARSE("b", "/m", "-o", "ttl=1,ttl=2", "-o", "ttl=3"), 0);
@@ -251,6 +255,11 @@ test_forms(void **state)
 	refused(PARSE("b", "/m", "-o"), "-o", NULL, NULL);
 	refused(PARSE("b", "/m", "-q"), "-q", "--help", NULL);
 	refused(PARSE("b", "/m", "--cache"), "cache", "value", NULL);
+	refused(PARSE("b", "/m", "--ttl"), "ttl", "value", "seconds");
+	/* A server without its http:// is not taken for a region. */
+	refused(
+	    PARSE("b", "/m", "--endpoint=h:9000"), "h:9000", "http://", NULL);
+	assert_null(strstr(message, "region"));
 }
 
 static void
