@@ -69,11 +69,15 @@ ctlcall_answer(struct ctlcall *call)
 
 	if (r == 0 && error == NULL)
 		return answer;
-	(void)ctlcall_fail("no answer from the daemon of", call->mountpoint,
-	    error != NULL   ? error
-	    : r == -EAGAIN  ? "it is there, but hangs"
-	    : r == -ENODATA ? "it just ended"
-			    : strerror(-r));
+	if (error != NULL)
+		(void)ctlcall_fail(
+		    "refused by the daemon of", call->mountpoint, error);
+	else
+		(void)ctlcall_fail("no answer from the daemon of",
+		    call->mountpoint,
+		    r == -EAGAIN    ? "it is there, but hangs"
+		    : r == -ENODATA ? "it just ended"
+				    : strerror(-r));
 	json_decref(answer);
 	return NULL;
 }

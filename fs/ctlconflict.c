@@ -128,7 +128,7 @@ find(struct ctlcall *call, const char *file, const char *text)
 		}
 	} while (found == NULL && json_array_size(page) > 0);
 	if (found == NULL && page != NULL)
-		(void)ctlcall_fail("no loser of a conflict", file,
+		(void)ctlcall_fail("no loser of a conflict is", file,
 		    "pailctl conflicts lists those there are");
 	json_decref(page);
 	return found;

@@ -330,6 +330,14 @@ usage(const char *what, const char *word)
 }
 
 static int
+usage_of_other(const char *option, const char *command, const char *given)
+{
+	(void)fprintf(stderr, "pailctl: %s is an option of %s, not of %s\n",
+	    option, command, given);
+	return EXIT_USAGE;
+}
+
+static int
 run(struct ctlcall *call, char *const words[], int count)
 {
 	size_t i = 0;
@@ -339,8 +347,10 @@ run(struct ctlcall *call, char *const words[], int count)
 		i++;
 	if (i == COMMAND_COUNT)
 		return usage("unknown command ", words[0]);
-	if (count < (commands[i].has_level ? 3 : 2))
-		return usage("too few arguments for ", words[0]);
+	if (count < 2)
+		return usage("the mount point is missing after ", words[0]);
+	if (count < 3 && commands[i].has_level)
+		return usage("the level is missing after ", words[1]);
 	if (count > (commands[i].has_level ? 3 : 2))
 		return usage("too many arguments for ", words[0]);
 	call->level = commands[i].has_level ? words[2] : NULL;
@@ -400,7 +410,8 @@ check_options(struct ctlcall *call, const char *command)
 		if (*word_of(call, i) == NULL)
 			continue;
 		if (strcmp(word_options[i].command, command) != 0)
-			return usage(name, ": another command has it");
+			return usage_of_other(
+			    name, word_options[i].command, command);
 		if (call->as_json && !word_options[i].has_json)
 			return usage("--json does not go with ", name);
 	}
@@ -425,7 +436,8 @@ main(int argc, char **argv)
 
 		if (word != NULL) {
 			if (++i == argc)
-				return usage("no word after ", argv[i - 1]);
+				return usage(
+				    "a word is missing after ", argv[i - 1]);
 			*word = argv[i];
 		} else if (strcmp(argv[i], "--json") == 0) {
 			call.as_json = true;

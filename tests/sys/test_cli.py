@@ -442,6 +442,22 @@ def test_pailctl_where_nothing_is_mounted(tmp_path):
     assert pailctl()[0] == 2 and pailctl("status")[0] == 2
 
 
+def test_pailctl_says_what_is_wrong(bucket, mount):
+    m = mount(bucket)
+    for words, said in (
+            (["status"], "the mount point is missing"),
+            (["log_level", str(m.path)], "the level is missing"),
+            (["conflicts", str(m.path), "--keep"], "missing after --keep"),
+            (["status", str(m.path), "--keep", "f"],
+             "--keep is an option of conflicts, not of status")):
+        status, out, err = pailctl(*words)
+        assert status == 2 and out == "" and said in err, words
+        assert err.count("\n") == 1
+    status, _, err = pailctl("log_level", str(m.path), "loud")
+    assert status == 1 and "must be error, warning" in err
+    assert "no answer" not in err
+
+
 def test_status_in_full(server, s3, bucket, mount):
     s3.put_object(Bucket=bucket, Key="a/f", Body=bytes(1000))
     m = mount(f"{bucket}:/a", cache_size="64M")
