@@ -3,7 +3,7 @@
 #
 # options.sh: the options that "pailfs --help" lists, those of man/pailfs.1
 # (".It Cm name" lines) and those of README.md (`name` or `name=...`) are the
-# same ones.
+# same ones; but for other names of them, which end the help.
 #
 # $B: the folder that has pailfs.
 set -uo pipefail
@@ -13,8 +13,8 @@ for f in man/pailfs.1 README.md; do
 	[ -e $f ] || { echo "no $f"; exit 1; }
 done
 help=$("${B:-build}/pailfs" --help 2>&1) || { echo "no --help"; exit 1; }
-mapfile -t options < <(sed -nE \
-	's/^ +(-o )?([a-z][a-z0-9_]*)(=[^ ]*)?( .*)?$/\2/p' <<<"$help" |
+mapfile -t options < <(sed -nE -e '/^Other names/q' \
+	-e 's/^ +(-o )?([a-z][a-z0-9_]*)(=[^ ]*)?( .*)?$/\2/p' <<<"$help" |
 	grep -vx pailfs | sort -u)
 mapfile -t in_man < <(sed -nE 's/^\.It Cm ([a-z][a-z0-9_]*).*/\1/p' \
 	man/pailfs.1 | sort -u)
