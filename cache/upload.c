@@ -440,6 +440,15 @@ upload_run(struct entry *e)
 	lock_drop(&e->lock);
 }
 
+/* Whether generation ${want} is not in S3 yet, or its flush, which lost a
+ * conflict, has not told that yet. */
+static bool
+is_awaited(const struct entry *e, uint64_t want)
+{
+	return e->sent_generation < want ||
+	       (e->is_superseded && e->is_flushing);
+}
+
 int
 upload_flush(struct entry *e, struct waiter *w)
 {
@@ -455,7 +464,7 @@ upload_flush(struct entry *e, struct waiter *w)
 	lock_take(&e->lock);
 	want = e->generation;
 	errors = e->error_total;
-	while (r == 0 && !e->is_unlinked && e->sent_generation < want) {
+	while (r == 0 && !e->is_unlinked && is_awaited(e, want)) {
 		if (e->error_total != errors) {
 			r = e->error;
 			break;
