@@ -5,7 +5,8 @@
  * Who is to change what S3 holds under a key marks it busy first, and waits
  * while another has it: requests of one key are ordered by key, not by entry.
  * A mark is no lock: it is kept over the network.  Marks are taken before any
- * lock, two at once only by keylock_take_two().
+ * lock, two at once only by keylock_take_two(); but zero.c takes one that no
+ * file has, and none after it.
  *
  * Threads: any but the net thread.  Locks: a leaf, held for a moment.
  */

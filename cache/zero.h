@@ -7,9 +7,9 @@
  * multipart upload has ZERO_SIZE bytes of them or more, they are parts copied
  * from PREFIX.pailfs/zero/16777216, which holds as many zeros.  It is made, on
  * condition that there is none, when it is first needed; all mounts of the
- * bucket share it, so none removes it.  It may be deleted at any time: who
- * misses it makes it anew.  Bytes found there are not believed to be zeros
- * before that was proved, by the ETag (an MD5) or by reading them.
+ * bucket and prefix share it, so none removes it.  It may be deleted at any
+ * time: who misses it makes it anew.  Bytes found there are not believed to be
+ * zeros before that was proved, by the ETag (an MD5) or by reading them.
  *
  * Where the bucket refuses this, zeros are sent like other bytes, which the log
  * says once a mount.

@@ -197,6 +197,16 @@ def test_p7_zeros_of_another_etag_are_read_first(s3, bucket, proxy, m):
     assert got == ["HeadObject", "GetObject"]
 
 
+@OURS
+def test_p7_a_copy_is_not_of_zeros(s3, bucket, proxy, m):
+    """As S3 says of what it has copied: versitygw does, of this object."""
+    s3.put_object(Bucket=bucket, Key=ZEROS, Body=bytes(16 * MIB),
+                  ChecksumCRC32C="o6uFQg==")
+    both(s3, bucket, m, "f", poke(m.path / "f"))
+    assert copied(proxy) != []
+    assert "does not hold zeros: delete it" in m.log_tail(1000)
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_the_zeros_are_gone_or_replaced(s3, bucket, proxy, m, gone):
     """They are made anew; what is not zeros is not copied."""
@@ -251,6 +261,24 @@ def test_p3_a_sparse_loser_is_kept(s3, bucket, proxy, m):
     assert stored.uploads(s3, bucket) == []
     # Five megabytes at first; the part that holds them, of the loser.
     assert sum(e["up"] for e in proxy.log(op="UploadPart")) < 14 * MIB
+
+
+def test_refused_and_sent_by_the_next_mount(s3, bucket, proxy, m):
+    """Its holes are still holes."""
+    rule = proxy.fault("status", op="CreateMultipartUpload", key="^f$",
+                       **DENIED)
+    with pytest.raises(OSError) as e:
+        poke(m.path / "f")
+    assert e.value.errno == errno.EACCES
+    m.kill9()
+    proxy.clear(rule)
+    proxy.reset()
+    m.start()
+    stored.wait_for(lambda: "f" in stored.keys(s3, bucket), "it", 20)
+    want = bytearray(SIZE)
+    want[POKE:POKE + 13] = b"in the middle"
+    both(s3, bucket, m, "f", want)
+    assert sum(e["up"] for e in proxy.log(op="UploadPart", key="f")) == 5 * MIB
 
 
 def test_unlinked_while_zeros_are_copied(s3, bucket, proxy, m):
