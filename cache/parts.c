@@ -445,7 +445,7 @@ parts_sent_locked(struct entry *e, struct plan *ret)
 		return -ENOMEM;
 	ret->count = u->count;
 	for (size_t i = 0; i < u->count; i++)
-		if (u->parts[i].state != PART_UNSENT)
+		if (u->parts[i].is_wanted || u->parts[i].state != PART_UNSENT)
 			ret->parts[i] = u->parts[i].plan;
 	return 0;
 }
