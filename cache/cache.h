@@ -46,6 +46,14 @@ enum cache_attrs {
 	CACHE_ATTRS_LIST   /* size and LastModified of the listing alone */
 };
 
+/* Which calls wait until S3 has what was changed; the others return when it is
+ * safe in the local store. */
+enum cache_sync {
+	CACHE_SYNC_CLOSE, /* close, fsync, changes of names */
+	CACHE_SYNC_FSYNC, /* fsync */
+	CACHE_SYNC_LOCAL  /* none */
+};
+
 /* Strings are borrowed until cache_open() returned. */
 struct cache_config {
 	const char *dir;      /* parent folder: one subfolder per bucket */
@@ -61,6 +69,7 @@ struct cache_config {
 	unsigned timeout_s;       /* without progress: -EIO */
 	unsigned write_delay_ms;  /* from a chmod to its request */
 	enum cache_attrs attrs;
+	enum cache_sync sync;
 	bool read_only;
 	bool has_uid; /* uid, gid, umask given: they win over metadata */
 	bool has_gid;

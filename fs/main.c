@@ -262,6 +262,7 @@ open_cache(struct mount *m)
 		.write_delay_ms = (unsigned)o->write_delay,
 		.part_size = o->part_size,
 		.attrs = o->attrs == 1 ? CACHE_ATTRS_LIST : CACHE_ATTRS_POSIX,
+		.sync = (enum cache_sync)o->sync,
 		.read_only = o->ro,
 		.has_uid = o->uid != UINT64_MAX,
 		.has_gid = o->gid != UINT64_MAX,

@@ -117,10 +117,6 @@ refuse(
 		    row->name, value, range,
 		    is_word ? "; a region is set by region=" : "",
 		    is_word ? value : "");
-	else if (row->type == OPTION_WORD && strpbrk(row->words, ", ") == NULL)
-		(void)snprintf(message, len,
-		    "option %s=%s: this version has %s=%s only", row->name,
-		    value, row->name, range);
 	else
 		(void)snprintf(message, len, "option %s=%s: must be %s%s",
 		    row->name, value, range, unit_of(row));

@@ -38,7 +38,7 @@ struct options {
 	uint64_t dir_mode;
 	uint64_t path_style; /* 0 as the endpoint wants it, 1 no, 2 yes */
 	uint64_t attrs;      /* 0 posix, 1 list */
-	uint64_t sync;       /* 0 close */
+	uint64_t sync;       /* 0 close, 1 fsync, 2 local */
 	uint64_t log_level;  /* enum log_level */
 	bool no_sign;
 	bool ro;

@@ -96,7 +96,7 @@ static const struct known known[] = {
 	{ "ttl", "10000", { "0", "0.5", "2592000" }, { "0", "500", "2592000000" }, { "2592001", "-1", "1s", "." }, "0 to 2592000 seconds" },
 	{ "negative_ttl", "10000", { "7", "1.25" }, { "7000", "1250" }, { "x", "99999999999999999999" }, "0 to 2592000 seconds" },
 	{ "attrs", "0", { "list", "posix" }, { "1", "0" }, { "none", "li" }, "posix, list" },
-	{ "sync", "0", { "close" }, { "0" }, { "fsync", "local" }, "this version has sync=close only" },
+	{ "sync", "0", { "close", "fsync", "local" }, { "0", "1", "2" }, { "open", "async", "0" }, "close, fsync, local" },
 	{ "write_delay", "100", { "0", "60000" }, { "0", "60000" }, { "60001", "1.5", "1s" }, "0 to 60000 milliseconds" },
 	{ "part_size", "0", { "0", "5M", "5G" }, { "0", "5242880", "5368709120" }, { "1", "4M", "6G", "5X" }, "0, or 5M to 5G" },
 	{ "timeout", "120", { "1", "86400" }, { "1", "86400" }, { "0", "86401", "1.5" }, "1 to 86400 seconds" },
