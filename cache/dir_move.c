@@ -224,6 +224,19 @@ take_etag(struct row *row, struct moved *k)
 	return 0;
 }
 
+/* When the copy, or (not known) the next listing, says that it was made: that
+ * is no reason to forget what its headers are known to say. */
+static void
+take_time(struct row *row, const struct moved *k)
+{
+	bool is_known = row->kind == ROW_DIR || row->etag != NULL;
+
+	if (row->mtime_ns != 0 && is_known)
+		row->modified_ns = 0;
+	else if (k->modified_ns != 0)
+		row->modified_ns = k->modified_ns;
+}
+
 /* The object of the row lies elsewhere now: what the copy says of it. */
 static int
 move_below(struct dir_move *d, uint64_t id, int64_t now_ms)
@@ -245,8 +258,7 @@ move_below(struct dir_move *d, uint64_t id, int64_t now_ms)
 		if (row.kind != ROW_DIR && row.etag != NULL &&
 		    text_same(row.etag, k->etag))
 			r = take_etag(&row, k);
-		if (k->modified_ns != 0)
-			row.modified_ns = k->modified_ns;
+		take_time(&row, k);
 	}
 	row.changed_ms = now_ms; /* a list of before does not mean it */
 	return r == 0 ? db_row_put(c->db, &row) : r;
@@ -286,8 +298,8 @@ take_dir(struct dir_move *d, struct change *ch, struct row *stub)
 
 	change_name(ch, NAME_ON_RENAME);
 	change_name(ch, NAME_ON_MOVE_OK);
-	if (marker != NULL && marker->modified_ns != 0)
-		ch->row.modified_ns = marker->modified_ns;
+	if (marker != NULL)
+		take_time(&ch->row, marker);
 	/* The target's marker is its own, if it had none. */
 	if (m->has_to && m->to.marker == ROW_MARKER_SLASH &&
 	    ch->row.marker == ROW_MARKER_NONE)

@@ -419,8 +419,10 @@ observe_self(
 		return r;
 	if (row.marker == ROW_MARKER_SLASH && row.modified_ns == modified_ns)
 		return 0;
-	/* 0: stored by ourselves, its time is seen now for the first time. */
-	if (row.attrs != ROW_ATTRS_NONE &&
+	/* 0: stored by ourselves, its time is seen now for the first time.
+	 * With attrs=list nobody asks what else it may say. */
+	if (o->cache->config.attrs != CACHE_ATTRS_LIST &&
+	    row.attrs != ROW_ATTRS_NONE &&
 	    (row.marker != ROW_MARKER_SLASH || row.modified_ns != 0))
 		fill_clear(&row);
 	row.marker = ROW_MARKER_SLASH;

@@ -139,13 +139,16 @@ note_sent(
 	text_set(&ch->row.token, text_copy(sent->token));
 	ch->row.attrs = ROW_ATTRS_KNOWN;
 	ch->row.seen_ms = result->sent_ms;
+	if (ch->row.mtime_ns == 0)
+		ch->row.mtime_ns = sent->modified_ns; /* as it was sent */
+	/* Ours: not seen yet. */
+	ch->row.modified_ns = 0;
 	if (ch->row.kind == ROW_DIR) {
 		ch->row.marker = ROW_MARKER_SLASH;
 		return;
 	}
 	text_set(&ch->row.etag, text_copy(result->etag));
 	text_set(&ch->row.version_id, text_copy(result->version_id));
-	ch->row.modified_ns = 0; /* ours: not seen yet */
 }
 
 /* What became of it, into the row; true: it has to be sent again. */
@@ -249,16 +252,24 @@ set_send(struct cache *c, uint64_t id, struct waiter *w)
 
 /* ---- what is set ---- */
 
+/* The root of a bucket has no object that could keep them. */
+static bool
+is_bucket(const struct cache *c, const struct row *row)
+{
+	return row->id == CACHE_ROOT && c->config.prefix[0] == '\0';
+}
+
 /* With attrs=list nothing is known of what must be kept: ask once. */
 static int
 learn(struct cache *c, const struct row *row, struct waiter *w)
 {
+	bool is_there = true; /* a directory may have no object */
 	struct buf key = BUF_INIT(S3_KEY_MAX);
 	struct s3_call call;
 	struct change ch;
 	int r;
 
-	if (c->config.attrs != CACHE_ATTRS_LIST || row->kind == ROW_DIR ||
+	if (c->config.attrs != CACHE_ATTRS_LIST || is_bucket(c, row) ||
 	    row->attrs != ROW_ATTRS_NONE || row->name_state == NAME_CREATING)
 		return 0;
 	s3_call_init(&call, S3_HEAD_OBJECT);
@@ -268,10 +279,15 @@ learn(struct cache *c, const struct row *row, struct waiter *w)
 		(void)s3_run(c->s3, &call, w); /* the result is there */
 		r = trouble_errno(&call);
 	}
+	if (r == -ENOENT && row->kind == ROW_DIR) {
+		is_there = false;
+		r = 0;
+	}
 	if (r == 0)
 		r = change_begin(c, row->id, &ch);
 	if (r == 0) {
-		if (ch.row.attrs == ROW_ATTRS_NONE && ch.row.node == row->node)
+		if (is_there && ch.row.attrs == ROW_ATTRS_NONE &&
+		    ch.row.node == row->node)
 			r = fill_metadata(&ch.row, &call.object);
 		ch.row.attrs = ROW_ATTRS_KNOWN;
 		r = change_end(&ch, r);
@@ -298,13 +314,6 @@ apply(const struct cache *c, struct row *row, uint32_t type,
 	row->ctime_ns = (set->what & CACHE_SET_CTIME) != 0
 			    ? set->ctime_ns
 			    : clock_wall_ns(c->clock);
-}
-
-/* The root of a bucket has no object that could keep them. */
-static bool
-is_bucket(const struct cache *c, const struct row *row)
-{
-	return row->id == CACHE_ROOT && c->config.prefix[0] == '\0';
 }
 
 static int
