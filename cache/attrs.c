@@ -373,18 +373,6 @@ attrs_read(const struct s3_meta *meta, size_t count, const char *content_type,
 	return 0;
 }
 
-int
-attrs_copy(struct attrs *dst, const struct attrs *src)
-{
-	AUTO(buf_fini) struct buf b = BUF_INIT(SIZE_MAX / 2);
-	int r;
-
-	if (dst == src)
-		return 0;
-	r = attrs_pack(src, &b);
-	return r == 0 ? attrs_unpack(b.data, b.len, dst) : r;
-}
-
 /* ---- writing ---- */
 
 /* Metadata in the making. */

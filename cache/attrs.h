@@ -75,9 +75,6 @@ void attrs_init(struct attrs *a);
 /* Free what ${a} holds; it is as after attrs_init(). */
 void attrs_fini(struct attrs *a);
 
-/* Make ${dst} (initialised) equal to ${src}: 0, or -ENOMEM and unchanged. */
-int attrs_copy(struct attrs *dst, const struct attrs *src);
-
 /**
  * attrs_read(meta, count, content_type, ret):
  * Understand the metadata of an object.  ${content_type} may be NULL.

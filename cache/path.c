@@ -155,28 +155,6 @@ path_classify(const char *prefix, bool at_root, const struct s3_listed *listed,
 		classify_leaf(name, len, at_root, listed, ret);
 }
 
-const char *
-path_next(const char *key, size_t *ret_len)
-{
-	const char *slash = strchr(key, '/');
-
-	*ret_len = slash != NULL ? (size_t)(slash - key) : strlen(key);
-	return slash != NULL ? slash + 1 : NULL;
-}
-
-const char *
-path_parent(const char *key, size_t *ret_len)
-{
-	size_t len = strlen(key);
-
-	if (len > 0 && key[len - 1] == '/')
-		len--;
-	while (len > 0 && key[len - 1] != '/')
-		len--;
-	*ret_len = len;
-	return key + len;
-}
-
 int
 path_check_name(const char *name, bool at_root)
 {

@@ -64,21 +64,6 @@ void path_classify(const char *prefix, bool at_root,
     const struct s3_listed *listed, struct path *ret);
 
 /**
- * path_next(key, ret_len):
- * The first component of ${key} is its first ${*ret_len} bytes.
- * Returns: what follows its '/' (perhaps ""), or NULL if there is no '/'.
- */
-const char *path_next(const char *key, size_t *ret_len);
-
-/**
- * path_parent(key, ret_len):
- * The directory of ${key} (of "a/b/" it is "a/") is its first ${*ret_len}
- * bytes, '/' included; 0 for one in the root of the bucket.
- * Returns: the name, up to the end of the key or its final '/'.
- */
-const char *path_parent(const char *key, size_t *ret_len);
-
-/**
  * path_check_name(name, at_root):
  * Whether an entry may be called ${name}.
  * Returns: 0; -ENAMETOOLONG over 255 bytes; -EINVAL empty, ".", "..", or with

@@ -244,18 +244,6 @@ rangeset_has_any(const struct rangeset *rs, uint64_t off, uint64_t end)
 	return rangeset_next_run(rs, off, end, &run_off, &run_end);
 }
 
-uint64_t
-rangeset_bytes_in(const struct rangeset *rs, uint64_t off, uint64_t end)
-{
-	uint64_t run_off, run_end, bytes = 0;
-
-	while (rangeset_next_run(rs, off, end, &run_off, &run_end)) {
-		bytes += run_end - run_off;
-		off = run_end;
-	}
-	return bytes;
-}
-
 static size_t
 put_number(uint8_t *p, uint64_t value)
 {

@@ -88,10 +88,6 @@ rangeset_is_empty(const struct rangeset *rs)
 	return rs->count == 0;
 }
 
-/* How many bytes of [off, end) are in. */
-uint64_t rangeset_bytes_in(
-    const struct rangeset *rs, uint64_t off, uint64_t end);
-
 /**
  * rangeset_pack(rs, ret):
  * Append the compact form of ${rs} to ${ret}: for each range two numbers, the

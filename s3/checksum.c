@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3/base/crc.h"
 #include "s3/checksum.h"
 #include "s3/limits.h"
 
@@ -67,30 +66,4 @@ checksum_parse(const char *s, struct checksum *ret)
 	ret->crc32c = (uint32_t)(bits >> 4);
 	ret->parts = parts;
 	return 0;
-}
-
-int
-checksum_verify(const char *value, const char *type, uint32_t crc)
-{
-	struct checksum c;
-
-	if (value == NULL || checksum_parse(value, &c) < 0 || c.parts != 0)
-		return -ENODATA;
-	if (type != NULL && strcmp(type, "COMPOSITE") == 0)
-		return -ENODATA;
-	return c.crc32c == crc ? 0 : -EBADMSG;
-}
-
-uint32_t
-checksum_composite(const uint32_t *crcs, size_t count)
-{
-	uint32_t crc = 0;
-	uint8_t bytes[4];
-
-	for (size_t i = 0; i < count; i++) {
-		for (int j = 0; j < 4; j++)
-			bytes[j] = (uint8_t)(crcs[i] >> (24 - 8 * j));
-		crc = crc32c(crc, bytes, sizeof(bytes));
-	}
-	return crc;
 }

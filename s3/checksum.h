@@ -27,16 +27,4 @@ void checksum_format(uint32_t crc, char ret[CHECKSUM_CRC32C_SIZE]);
 /* Read such a value.  Returns: 0; -EINVAL. */
 int checksum_parse(const char *s, struct checksum *ret);
 
-/**
- * checksum_verify(value, type, crc):
- * Compare what the server said, ${value} with x-amz-checksum-type ${type}
- * (each may be NULL), with the CRC ${crc} of the bytes.
- * Returns: 0 they agree; -EBADMSG they differ; -ENODATA nothing to compare:
- *     no value, a composite one, or none that can be read.
- */
-int checksum_verify(const char *value, const char *type, uint32_t crc);
-
-/* The composite CRC32C of parts with the CRCs ${crcs}. */
-uint32_t checksum_composite(const uint32_t *crcs, size_t count);
-
 #endif

@@ -67,17 +67,6 @@ waiter_interrupt(struct waiter *w)
 	set_flag(w, &w->interrupted);
 }
 
-bool
-waiter_is_interrupted(struct waiter *w)
-{
-	bool is;
-
-	must(pthread_mutex_lock(&w->mutex));
-	is = w->interrupted;
-	must(pthread_mutex_unlock(&w->mutex));
-	return is;
-}
-
 static struct timespec
 deadline_in(int64_t ms)
 {

@@ -44,7 +44,6 @@ void waiter_reset(struct waiter *w);
 
 void waiter_wake(struct waiter *w);
 void waiter_interrupt(struct waiter *w);
-bool waiter_is_interrupted(struct waiter *w);
 
 /**
  * waiter_wait(w, ms):

@@ -241,42 +241,6 @@ test_walk(void **state)
 }
 
 static void
-test_next(void **state)
-{
-	size_t len = 99;
-
-	(void)state;
-	assert_string_equal(path_next("a/b/c", &len), "b/c");
-	assert_int_equal(len, 1);
-	assert_null(path_next("abc", &len));
-	assert_int_equal(len, 3);
-	assert_string_equal(path_next("dir/", &len), "");
-	assert_int_equal(len, 3);
-	assert_string_equal(path_next("/x", &len), "x");
-	assert_int_equal(len, 0);
-	assert_null(path_next("", &len));
-	assert_int_equal(len, 0);
-}
-
-static void
-test_parent(void **state)
-{
-	size_t len = 99;
-
-	(void)state;
-	assert_string_equal(path_parent("a/b", &len), "b");
-	assert_int_equal(len, 2);
-	assert_string_equal(path_parent("a/b/", &len), "b/");
-	assert_int_equal(len, 2);
-	assert_string_equal(path_parent("b", &len), "b");
-	assert_int_equal(len, 0);
-	assert_string_equal(path_parent("b/", &len), "b/");
-	assert_int_equal(len, 0);
-	assert_string_equal(path_parent("", &len), "");
-	assert_int_equal(len, 0);
-}
-
-static void
 test_check_name(void **state)
 {
 	(void)state;
@@ -324,8 +288,6 @@ main(void)
 		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_next),
-		cmocka_unit_test(test_parent),
 		cmocka_unit_test(test_check_name),
 		cmocka_unit_test(test_join),
 	};

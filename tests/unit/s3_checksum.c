@@ -50,42 +50,12 @@ test_parse(void **state)
 	assert_int_equal(c.parts, 10000);
 }
 
-static void
-test_verify(void **state)
-{
-	const uint32_t crc = 0xe3069283;
-
-	(void)state;
-	assert_int_equal(checksum_verify("4waSgw==", NULL, crc), 0);
-	assert_int_equal(checksum_verify("4waSgw==", "FULL_OBJECT", crc), 0);
-	assert_int_equal(checksum_verify("4waSgw==", NULL, crc ^ 1), -EBADMSG);
-	assert_int_equal(checksum_verify("AAAAAA==", NULL, crc), -EBADMSG);
-	assert_int_equal(
-	    checksum_verify("4waSgw==", "COMPOSITE", crc), -ENODATA);
-	assert_int_equal(checksum_verify("4waSgw==-2", NULL, crc), -ENODATA);
-	assert_int_equal(checksum_verify(NULL, NULL, crc), -ENODATA);
-	assert_int_equal(checksum_verify("rubbish", NULL, crc), -ENODATA);
-}
-
-static void
-test_composite(void **state)
-{
-	static const uint32_t crcs[] = { 0x01020304, 0xa0b0c0d0 };
-
-	(void)state;
-	assert_int_equal(checksum_composite(crcs, 2),
-	    crc32c(0, "\x01\x02\x03\x04\xa0\xb0\xc0\xd0", 8));
-	assert_int_equal(checksum_composite(NULL, 0), 0);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_verify),
-		cmocka_unit_test(test_composite),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
