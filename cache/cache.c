@@ -159,6 +159,7 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 	c->s3 = s3;
 	c->hooks = *hooks;
 	keylocks_init(&c->keylocks);
+	progresses_init(&c->progresses);
 	r = copy_config(c, config);
 	if (r == 0)
 		r = store_open(c, message, message_len);
@@ -200,6 +201,7 @@ cache_close(struct cache *c)
 	zero_free(c->zero);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
+	progresses_fini(&c->progresses);
 	free_config(c);
 	free(c);
 }
@@ -283,6 +285,51 @@ cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
 	entries_refresh(c, ret, row.version_id);
 	entries_overlay(c, ret);
 	return 0;
+}
+
+/* ---- renames under way ---- */
+
+struct renames {
+	const struct cache *cache;
+	cache_renaming_fn *fn;
+	void *arg;
+};
+
+/* A key as a path below the mount. */
+static const char *
+path_of(const struct cache *c, const char *key)
+{
+	return key + strlen(c->config.prefix);
+}
+
+static uint64_t
+count(const _Atomic uint64_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+static bool
+tell_renaming(void *arg, const struct progress *p)
+{
+	const struct renames *all = arg;
+	const struct cache_renaming one = {
+		.from = path_of(all->cache, p->from),
+		.to = path_of(all->cache, p->to),
+		.stage = progress_stage_name(p),
+		.all = count(&p->all),
+		.copied = count(&p->copied),
+		.deleted = count(&p->deleted),
+	};
+
+	return all->fn(all->arg, &one);
+}
+
+void
+cache_renames_list(struct cache *c, cache_renaming_fn *fn, void *arg)
+{
+	struct renames all = { .cache = c, .fn = fn, .arg = arg };
+
+	progresses_each(&c->progresses, tell_renaming, &all);
 }
 
 int

@@ -445,6 +445,22 @@ typedef bool cache_aside_fn(void *arg, const struct cache_aside *one);
 int cache_aside_list(struct cache *c, uint64_t after, unsigned max,
     cache_aside_fn *fn, void *arg);
 
+/* A directory that is being renamed; its texts are valid during the call. */
+struct cache_renaming {
+	const char *from;  /* path below the mount */
+	const char *to;    /* likewise */
+	const char *stage; /* "copying", "deleting" (of what was copied),
+			      "undoing" */
+	uint64_t all;      /* objects that are known of */
+	uint64_t copied;
+	uint64_t deleted; /* under their old names */
+};
+
+/* Called for each; false: stop.  It may not call this layer. */
+typedef bool cache_renaming_fn(void *arg, const struct cache_renaming *one);
+
+void cache_renames_list(struct cache *c, cache_renaming_fn *fn, void *arg);
+
 /* ---- keys, past the tree: for those that have no path ---- */
 
 /* The next bytes of an object, on the caller's thread.

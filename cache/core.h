@@ -13,6 +13,7 @@
 
 #include "cache/cache.h"
 #include "cache/keylock.h"
+#include "cache/progress.h"
 #include "cache/space.h"
 #include "cache/stats.h"
 #include "s3/s3.h"
@@ -53,6 +54,7 @@ struct cache {
 	struct mime *mime;
 	struct zero *zero;
 	struct keylocks keylocks;
+	struct progresses progresses;
 	struct space space;
 	struct stats stats;
 };

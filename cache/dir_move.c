@@ -20,6 +20,17 @@
 #include "s3/base/log.h"
 #include "s3/base/text.h"
 
+int
+dir_move_init(struct dir_move *d)
+{
+	const struct rename *m = d->rename;
+
+	d->from = strndup(m->key, strlen(m->key) - 1);
+	d->to = strndup(m->new_key, strlen(m->new_key) - 1);
+	mover_init(&d->mover, m->cache, d->from, d->to);
+	return d->from == NULL || d->to == NULL ? -ENOMEM : 0;
+}
+
 /* ---- late ones ---- */
 
 static int
@@ -332,6 +343,9 @@ dir_move_commit(struct dir_move *d, struct row *stub)
 		r = move_below(d, below.ids[i], cache_now_ms(m->cache));
 	if (r == 0)
 		r = take_dir(d, &ch, stub);
+	if (r == 0 && d->replaced != 0)
+		r = db_row_delete(m->cache->db, d->replaced);
+	d->committed_ms = cache_now_ms(m->cache);
 	free(below.ids);
 	return change_end(&ch, r);
 }

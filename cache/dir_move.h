@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "cache/mover.h"
+#include "cache/progress.h"
 
 /* Opaque types. */
 struct keylock;
@@ -43,8 +44,15 @@ struct dir_move {
 	size_t late_size;
 	struct keylock *locks; /* owned: of the first lock_count of late */
 	size_t lock_count;
-	bool has_unsent; /* entries below that S3 need not have */
+	bool has_unsent;   /* entries below that S3 need not have */
+	uint64_t replaced; /* id of a row that goes with the commit; 0: none */
+	int64_t committed_ms; /* cache clock */
+	struct progress progress;
 };
+
+/* Of ${d}, rename is set, and nothing else need be: what keys begin with.
+ * Whatever it returns, dir_move_fini(). */
+int dir_move_init(struct dir_move *d);
 
 /* Mark all late ones busy, and copy what they are now. */
 int dir_move_settle_late(struct dir_move *d, struct waiter *w);

@@ -2,7 +2,7 @@
 /*
  * mover.c - many objects get other keys: the list, and one at a time.
  *
- * S3:      API_ListObjectsV2 without delimiter, API_DeleteObjects with ETags.
+ * S3:      API_ListObjectsV2 without delimiter.
  */
 #include "cache/mover.h"
 
@@ -14,12 +14,9 @@
 #include "cache/core.h"
 #include "cache/name.h"
 #include "cache/pager.h"
-#include "cache/probe.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/text.h"
-
-#define DELETE_TRIES 2
 
 void
 mover_init(struct mover *m, struct cache *c, const char *from, const char *to)
@@ -41,8 +38,19 @@ mover_fini(struct mover *m)
 	for (size_t i = 0; i < m->count; i++)
 		moved_fini(&m->keys[i]);
 	free(m->keys);
-	stats_sub(&m->cache->stats, STAT_MOVE_KEYS, m->told);
-	stats_sub(&m->cache->stats, STAT_MOVED_KEYS, m->done);
+}
+
+static void
+count_one(_Atomic uint64_t *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+void
+mover_count_deleted(struct mover *m)
+{
+	if (m->progress != NULL)
+		count_one(&m->progress->deleted);
 }
 
 char *
@@ -101,8 +109,8 @@ append(struct mover *m, const char *key, const char *etag, uint64_t size)
 		return -ENOMEM;
 	}
 	m->keys[m->count++] = k;
-	m->told++;
-	stats_add(&m->cache->stats, STAT_MOVE_KEYS, 1);
+	if (m->progress != NULL)
+		count_one(&m->progress->all);
 	return 0;
 }
 
@@ -118,6 +126,8 @@ take_page(struct mover *m, const struct s3_page *page)
 		    strncmp(l->key, m->from, strlen(m->from)) != 0)
 			return -EIO; /* not asked for, or no text */
 		r = append(m, l->key, l->etag, l->size);
+		if (r == 0)
+			m->keys[m->count - 1].was_ns = l->modified_ns;
 	}
 	return r;
 }
@@ -171,6 +181,50 @@ mover_find(struct mover *m, const char *key)
 	if (m->count == 0)
 		return NULL;
 	return bsearch(&want, m->keys, m->count, sizeof(*m->keys), by_key);
+}
+
+/* ---- the way back ---- */
+
+/* One of the copies: how it gets the key back that it had. */
+static int
+reverse_one(const struct mover *m, const struct moved *k, struct mover *ret)
+{
+	AUTO_FREE char *key = mover_new_key(m, k->key);
+	struct moved *back;
+	int r;
+
+	if (key == NULL)
+		return -ENOMEM;
+	r = append(ret, key, k->new_etag, k->size);
+	if (r < 0)
+		return r;
+	back = &ret->keys[ret->count - 1];
+	back->was_ns = k->modified_ns;
+	back->stays = k->may_replace;
+	if (k->state == MOVED_DELETED)
+		return 0;
+	back->state = MOVED_COPIED;
+	back->may_replace = true;
+	back->modified_ns = k->was_ns;
+	back->new_etag = text_copy(k->etag);
+	return k->etag != NULL && back->new_etag == NULL ? -ENOMEM : 0;
+}
+
+int
+mover_reverse(const struct mover *m, struct mover *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->count; i++) {
+		const struct moved *k = &m->keys[i];
+
+		if (k->state == MOVED_COPIED || k->state == MOVED_DELETED ||
+		    k->state == MOVED_CHANGED)
+			r = reverse_one(m, k, ret);
+	}
+	sort(ret);
+	ret->is_free = true;
+	return r;
 }
 
 /* ---- one object, anew ---- */
@@ -311,140 +365,4 @@ mover_refresh(struct mover *m, const char *key, struct waiter *w)
 		k = mover_find(m, key);
 	}
 	return mover_again(m, k, w);
-}
-
-/* ---- deletes ---- */
-
-/* Up to S3_DELETE_MAX keys. */
-struct batch {
-	struct mover *mover;
-	struct s3_delete deletes[S3_DELETE_MAX];
-	size_t count;
-	char *keys[S3_DELETE_MAX]; /* owned: of copies */
-	size_t key_count;
-	int err; /* the first that stays */
-};
-
-/* What is to be tried again stays in the batch. */
-static void
-take_results(struct batch *b, int r, bool is_last)
-{
-	size_t left = 0;
-
-	for (size_t i = 0; i < b->count; i++) {
-		struct s3_delete *d = &b->deletes[i];
-		int err = r < 0 ? r : d->err;
-
-		if (err == 0 || err == -ENOENT)
-			continue;
-		if (!is_last && err != -ESTALE && err != -EACCES)
-			b->deletes[left++] = *d;
-		else if (b->err == 0)
-			b->err = err;
-	}
-	b->count = left;
-}
-
-static void
-flush(struct batch *b)
-{
-	for (int i = 0; i < DELETE_TRIES && b->count > 0; i++) {
-		struct s3_call call;
-		int r;
-
-		s3_call_init(&call, S3_DELETE_OBJECTS);
-		call.deletes = b->deletes;
-		call.deletes_count = b->count;
-		(void)s3_run(b->mover->cache->s3, &call, NULL); /* as below */
-		r = trouble_errno(&call);
-		s3_call_fini(&call);
-		take_results(b, r, i + 1 == DELETE_TRIES);
-	}
-	for (size_t i = 0; i < b->key_count; i++)
-		free(b->keys[i]);
-	b->key_count = 0;
-	b->count = 0;
-}
-
-static void
-add(struct batch *b, const char *key, const char *etag)
-{
-	b->deletes[b->count++] =
-	    (struct s3_delete){ .key = key, .if_match = etag };
-	if (b->count == S3_DELETE_MAX)
-		flush(b);
-}
-
-/* Where the server does not look at ETags: leave what has another one now, as
- * one more list says. */
-static int
-spare_changed(struct mover *m)
-{
-	AUTO_FREE char *prefix = NULL;
-	struct mover now;
-	int r;
-
-	if (probe_has(m->cache, PROBE_DELETES_MATCH, NULL) == 1)
-		return 0;
-	prefix = malloc(strlen(m->from) + 2);
-	if (prefix == NULL)
-		return -ENOMEM;
-	(void)stpcpy(stpcpy(prefix, m->from), "/");
-	/* Nothing is made of these: the same key will do. */
-	mover_init(&now, m->cache, m->from, m->from);
-	r = mover_list(&now, prefix, NULL);
-	for (size_t i = 0; r == 0 && i < m->count; i++) {
-		const struct moved *k = mover_find(&now, m->keys[i].key);
-
-		if (k != NULL && !text_same(k->etag, m->keys[i].etag))
-			m->keys[i].state = MOVED_GONE;
-	}
-	mover_fini(&now);
-	return r;
-}
-
-int
-mover_delete(struct mover *m)
-{
-	AUTO_FREE struct batch *b = calloc(1, sizeof(*b));
-	int r;
-
-	if (b == NULL)
-		return -ENOMEM;
-	b->mover = m;
-	r = spare_changed(m);
-	for (size_t i = 0; r == 0 && i < m->count; i++) {
-		if (m->keys[i].state == MOVED_COPIED)
-			add(b, m->keys[i].key, m->keys[i].etag);
-	}
-	flush(b);
-	return r < 0 ? r : b->err;
-}
-
-int
-mover_undo(struct mover *m)
-{
-	AUTO_FREE struct batch *b = calloc(1, sizeof(*b));
-	int r = 0;
-
-	if (b == NULL)
-		return -ENOMEM;
-	b->mover = m;
-	for (size_t i = 0; i < m->count; i++) {
-		const struct moved *k = &m->keys[i];
-		bool copied = k->state == MOVED_COPIED;
-		char *key;
-
-		if ((!copied && k->state != MOVED_UNSURE) || k->may_replace)
-			continue;
-		key = mover_new_key(m, k->key);
-		if (key == NULL) {
-			r = -ENOMEM;
-			continue;
-		}
-		b->keys[b->key_count++] = key;
-		add(b, key, copied ? k->new_etag : k->etag);
-	}
-	flush(b);
-	return r < 0 ? r : b->err;
 }

@@ -24,6 +24,7 @@
 
 /* Opaque types. */
 struct cache;
+struct progress;
 struct s3_object;
 struct waiter;
 
@@ -33,7 +34,9 @@ enum moved_state {
 	MOVED_LISTED, /* not copied yet */
 	MOVED_UNSURE, /* the copy was sent, and may have been made */
 	MOVED_COPIED,
-	MOVED_GONE /* not there any more: no copy either */
+	MOVED_GONE,    /* not there any more: no copy either */
+	MOVED_DELETED, /* copied, and not there any more */
+	MOVED_CHANGED  /* copied, and another version is there now */
 };
 
 /* One object.  Strings are owned. */
@@ -42,10 +45,13 @@ struct moved {
 	char *etag; /* of what was, or is to be, copied; NULL: none given */
 	uint64_t size;
 	enum moved_state state;
-	bool may_replace;    /* a marker: the target has one, too */
+	bool may_replace;    /* the target has one, too, which stays if this
+				is undone */
+	bool stays;          /* the original is not deleted */
 	bool is_known;       /* the caller's: its row was of this version */
 	char *new_etag;      /* of the copy; NULL: none given */
 	int64_t modified_ns; /* likewise; 0: not told */
+	int64_t was_ns;      /* of the original; likewise */
 };
 
 struct mover {
@@ -55,8 +61,8 @@ struct mover {
 	struct moved *keys; /* owned; by key once listed */
 	size_t count;
 	size_t size;
-	uint64_t told; /* keys counted in the levels of stats.h */
-	uint64_t done;
+	struct progress *progress; /* borrowed; NULL: nobody looks */
+	bool is_free; /* nothing is under the new keys, as was listed */
 };
 
 void mover_init(
@@ -87,16 +93,32 @@ int mover_copy(struct mover *m, struct waiter *w);
 int mover_refresh(struct mover *m, const char *key, struct waiter *w);
 
 /* Delete the originals of what was copied; goes on where some fail.  Returns:
- * 0; -errno of the first: what is left shows under its old key. */
-int mover_delete(struct mover *m);
+ * 0; -errno of the first that stays; else -ESTALE: of some there is another
+ * version by now, which stays. */
+int mover_delete(struct mover *m, struct waiter *w);
 
-/* Likewise the copies. */
-int mover_undo(struct mover *m);
+/* After that failed, look what is there still.  Returns: whether anything is
+ * of what was copied: 1, 0; -errno: that is not known. */
+int mover_left(struct mover *m, struct waiter *w);
+
+/* Whether another version is there now of any. */
+bool mover_has_changed(const struct mover *m);
+
+/* Delete the copies.  Returns: as mover_delete(). */
+int mover_undo(struct mover *m, struct waiter *w);
+
+/* After mover_left(): make ${ret}, for the way back, the keys that the copies
+ * have; what is there still, or again, counts as copied.  Returns: 0; -errno.
+ */
+int mover_reverse(const struct mover *m, struct mover *ret);
 
 /* ---- private to mover*.c ---- */
 
 /* The key that ${key} gets; owned; NULL: no memory. */
 char *mover_new_key(const struct mover *m, const char *key);
+
+/* One more original is gone. */
+void mover_count_deleted(struct mover *m);
 
 /* The copy of ${k} is made; its ETag is taken out of ${object}, or copied. */
 void mover_copied(

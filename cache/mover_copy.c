@@ -53,10 +53,9 @@ mover_copied(struct mover *m, struct moved *k, const struct s3_object *object)
 	if (etag != NULL && etag[0] != '\0')
 		k->new_etag = strdup(etag); /* NULL: no condition later */
 	k->modified_ns = object->modified_ns;
-	if (k->state != MOVED_COPIED) {
-		m->done++;
-		stats_add(&m->cache->stats, STAT_MOVED_KEYS, 1);
-	}
+	if (k->state != MOVED_COPIED && m->progress != NULL)
+		atomic_fetch_add_explicit(
+		    &m->progress->copied, 1, memory_order_relaxed);
 	k->state = MOVED_COPIED;
 }
 
@@ -240,8 +239,11 @@ static int
 check_target(struct mover *m, struct waiter *w)
 {
 	AUTO_FREE char *prefix = NULL;
-	int r = probe_has(m->cache, PROBE_COPY_ABSENT, w);
+	int r;
 
+	if (m->is_free)
+		return 0;
+	r = probe_has(m->cache, PROBE_COPY_ABSENT, w);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	prefix = malloc(strlen(m->to) + 2);

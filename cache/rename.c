@@ -202,25 +202,28 @@ end_file(struct rename *m, const struct row *stub, int r)
 	return err;
 }
 
-static int
-end_dir(struct rename *m, const struct row *stub, int r)
+void
+rename_end_dir(struct cache *c, const struct row *stub, int r)
 {
-	int err = db_begin(m->cache->db);
+	int err = db_begin(c->db);
 
+	if (err == 0) {
+		err = end_stub(c, stub->id, r);
+		if (err == 0)
+			err = db_commit(c->db);
+		else
+			db_rollback(c->db);
+	}
 	if (err < 0)
-		return err;
-	err = end_stub(m->cache, stub->id, r);
-	if (err == 0)
-		return db_commit(m->cache->db);
-	db_rollback(m->cache->db);
-	return err;
+		log_warn("'%s' stays hidden until the next start: the cache's "
+			 "database fails",
+		    stub->name);
 }
 
 void
 rename_end(struct rename *m, const struct row *stub, int r)
 {
-	bool is_file = m->from.kind != ROW_DIR;
-	bool replaces = is_file && m->has_to;
+	bool replaces = m->has_to;
 	int err;
 
 	if (r < 0)
@@ -229,7 +232,7 @@ rename_end(struct rename *m, const struct row *stub, int r)
 		    m->key, m->new_key, strerror(-r));
 	if (replaces)
 		abandon_version(m->cache, m->to.node);
-	err = is_file ? end_file(m, stub, r) : end_dir(m, stub, r);
+	err = end_file(m, stub, r);
 	if (err < 0)
 		log_warn("'%s' stays hidden until the next start: the cache's "
 			 "database fails",

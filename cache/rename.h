@@ -34,8 +34,9 @@ int rename_file(struct rename *m, struct waiter *w);
  * rename_dir(m, w):
  * Rename directory m->from.  What m->to was (an empty directory) is replaced.
  * Until the row has moved, nothing is deleted: whatever fails before, an
- * interrupt too, leaves all as it was, and the copies are removed again.
- * STAT_MOVE_KEYS and STAT_MOVED_KEYS tell how far it is.
+ * interrupt too, leaves all as it was, and the copies are removed again.  So
+ * does a delete that is refused, as far as that can be put back.  progress.h
+ * tells how far it is.
  * Returns: 0; -ENAMETOOLONG a key would have more than 1024 bytes: found before
  *     anything is copied; -ESTALE; -EBUSY what is below changes again and
  *     again; -EACCES ...
@@ -63,11 +64,15 @@ int rename_move(struct rename *m, struct change *ch, struct row *stub);
 
 /**
  * rename_end(m, stub, r):
- * The DELETEs are over, with ${r}: the row stays where it is, the stub (NULL:
- * there was none) goes, and so does a file that was replaced.  What could not
- * be deleted is said in the log, and its name is back.
+ * The DELETE of a file is over, with ${r}: the row stays where it is, the stub
+ * (NULL: there was none) goes, and so does a file that was replaced.  What
+ * could not be deleted is said in the log, and its name is back.
  */
 void rename_end(struct rename *m, const struct row *stub, int r);
+
+/* Likewise, of a directory; but only the stub is seen to, and nothing is said.
+ */
+void rename_end_dir(struct cache *c, const struct row *stub, int r);
 
 /**
  * rename_back(m, ch, stub, is_lost):

@@ -7,8 +7,12 @@
  *          3. in one transaction move the row, and with it all below (they
  *             follow by parent id); a stub keeps the old name;
  *          4. delete the old keys.
- *          What fails before 3 is undone.  Who writes below meanwhile:
- *          dir_move.h.
+ *          What fails before 3 is undone.  If S3 refuses 4, all is put back
+ *          in the same way, the other way round: what was deleted already is
+ *          copied back, the row moves back, the copies are deleted.  If that
+ *          fails, too, or how 4 ended is not known, the new name is believed,
+ *          where all is for certain, and what is left shows under the old one.
+ *          Who writes below meanwhile: dir_move.h.
  */
 #include "cache/rename.h"
 
@@ -147,7 +151,7 @@ list(struct dir_move *d, struct waiter *w)
 
 /* ---- the move ---- */
 
-/* Steps 2 and 3. */
+/* Steps 2 and 3; step 1 is done. */
 static int
 copy_and_commit(struct dir_move *d, struct row *stub, struct waiter *w)
 {
@@ -167,17 +171,121 @@ undo(struct dir_move *d)
 {
 	struct rename *m = d->rename;
 
-	if (mover_undo(&d->mover) < 0)
+	progress_stage(&d->progress, PROGRESS_UNDOING);
+	if (mover_undo(&d->mover, NULL) < 0)
 		log_warn("'%s' was not renamed, but copies may be left below "
 			 "'%s': remove them",
 		    m->key, m->new_key);
+}
+
+/* ---- the end ---- */
+
+/* What the kernel was told of both names meanwhile is not so any more. */
+static void
+tell_back(const struct rename *m)
+{
+	const struct cache_hooks *hooks = &m->cache->hooks;
+
+	if (hooks->changed == NULL)
+		return;
+	hooks->changed(hooks->arg, m->dir.id, m->from.name, 0);
+	hooks->changed(hooks->arg, m->new_dir.id, m->new_name, 0);
+}
+
+/* The way back of ${d}: ${b}, all of it empty, and ${m}, whose texts are
+ * borrowed. */
+static int
+back_init(struct dir_move *d, struct dir_move *b, struct rename *m)
+{
+	const struct rename *to = d->rename;
+	int r;
+
+	*m = (struct rename){ .cache = to->cache,
+		.new_name = to->from.name,
+		.key = to->new_key,
+		.new_key = to->key };
+	b->rename = m;
+	b->since_ms = d->committed_ms;
+	r = dir_move_init(b);
+	if (r == 0)
+		r = row_copy(&m->dir, &to->new_dir);
+	if (r == 0)
+		r = row_copy(&m->new_dir, &to->dir);
+	if (r == 0)
+		r = db_row_by_id(m->cache->db, to->from.id, &m->from);
+	return r == 0 ? mover_reverse(&d->mover, &b->mover) : r;
+}
+
+/* The copies of what was put back go; a directory that had been replaced is
+ * there again. */
+static void
+end_back(struct dir_move *b, const struct row *stub, bool was_replaced)
+{
+	int r = mover_delete(&b->mover, NULL);
+
+	if (r < 0 && r != -ESTALE)
+		log_warn("'%s' was put back, but copies are left below '%s' "
+			 "(%s): remove them",
+		    b->rename->new_key, b->rename->key, strerror(-r));
+	rename_end_dir(b->rename->cache, stub, was_replaced ? -EEXIST : r);
+}
+
+/* The originals stay: put all back.  ${stub}: the old name. */
+static int
+put_back(struct dir_move *d, const struct row *stub)
+{
+	struct dir_move b = { 0 };
+	struct rename m;
+	struct row b_stub = { 0 };
+	int r = back_init(d, &b, &m);
+
+	progress_stage(&d->progress, PROGRESS_UNDOING);
+	b.replaced = stub->id;
+	if (r == 0)
+		r = copy_and_commit(&b, &b_stub, NULL);
+	if (r == 0) {
+		dir_move_tell(&b);
+		dir_move_drop_locks(&b);
+		end_back(&b, &b_stub, d->rename->has_to);
+		tell_back(d->rename);
+	} else {
+		undo(&b);
+	}
+	dir_move_fini(&b);
+	row_fini(&m.dir);
+	row_fini(&m.new_dir);
+	row_fini(&m.from);
+	return r;
+}
+
+/* Step 4. */
+static int
+delete_old(struct dir_move *d, const struct row *stub)
+{
+	int r, left = 0;
+
+	progress_stage(&d->progress, PROGRESS_DELETING);
+	r = mover_delete(&d->mover, NULL);
+	if (r < 0 && r != -ESTALE)
+		left = mover_left(&d->mover, NULL);
+	if (left > 0 && put_back(d, stub) == 0)
+		return r;
+	delete_beside(d);
+	/* It was deleted, whatever was said. */
+	if (left == 0 && r < 0)
+		r = mover_has_changed(&d->mover) ? -ESTALE : 0;
+	if (r < 0 && r != -ESTALE)
+		log_warn("'%s' is '%s' now, but what S3 has under the old name "
+			 "could not be deleted (%s): it shows again, remove it",
+		    d->rename->key, d->rename->new_key, strerror(-r));
+	rename_end_dir(d->rename->cache, stub, r);
+	return r == -ESTALE ? 0 : r; /* another's: made meanwhile */
 }
 
 /* Both markers' keys are busy, and the rows are what they were. */
 static int
 move_dir(struct dir_move *d, struct waiter *w)
 {
-	struct rename *m = d->rename;
 	struct row stub = { 0 };
 	int r = list(d, w);
 
@@ -190,9 +298,7 @@ move_dir(struct dir_move *d, struct waiter *w)
 	}
 	dir_move_tell(d);
 	dir_move_drop_locks(d);
-	delete_beside(d);
-	rename_end(m, &stub, mover_delete(&d->mover));
-	return 0;
+	return delete_old(d, &stub);
 }
 
 int
@@ -201,14 +307,13 @@ rename_dir(struct rename *m, struct waiter *w)
 	struct keylocks *locks = &m->cache->keylocks;
 	struct keylock lock = { 0 }, new_lock = { 0 };
 	struct dir_move d = { .rename = m };
-	int r = 0;
+	int r;
 
-	d.from = strndup(m->key, strlen(m->key) - 1);
-	d.to = strndup(m->new_key, strlen(m->new_key) - 1);
-	if (d.from == NULL || d.to == NULL)
-		r = -ENOMEM;
-	else
-		mover_init(&d.mover, m->cache, d.from, d.to);
+	r = dir_move_init(&d);
+	if (r == 0)
+		progress_begin(
+		    &m->cache->progresses, &d.progress, d.from, d.to);
+	d.mover.progress = &d.progress;
 	if (r == 0 && m->dir.id != m->new_dir.id)
 		r = keep_parent(m->cache, m->dir.id, m->from.id, w);
 	if (r == 0)
@@ -221,7 +326,7 @@ rename_dir(struct rename *m, struct waiter *w)
 		keylock_drop(locks, &lock);
 		keylock_drop(locks, &new_lock);
 	}
-	d.mover.cache = m->cache;
+	progress_end(&m->cache->progresses, &d.progress);
 	dir_move_fini(&d);
 	return r;
 }

@@ -17,9 +17,7 @@ enum counter {
 	STAT_OPEN_FILES, /* a level, as all that follow */
 	STAT_DIRTY_BYTES,
 	STAT_UPLOADS,
-	STAT_MOVE_KEYS,  /* of directories that are being renamed */
-	STAT_MOVED_KEYS, /* of them, copied */
-	STAT_CONFLICTS,  /* since the mount */
+	STAT_CONFLICTS, /* since the mount */
 	STAT_COUNT
 };
 

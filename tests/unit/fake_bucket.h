@@ -66,6 +66,7 @@ struct fake_bucket {
 	unsigned ids;   /* likewise, of uploads */
 	struct fake_upload *uploads;
 	unsigned ignored[S3_KIND_COUNT]; /* enum fake_condition */
+	const char *kept; /* no key that begins so is deleted; NULL: none */
 };
 
 static inline uint8_t
@@ -356,6 +357,8 @@ fake_do_delete(struct fake_bucket *b, enum s3_kind kind, const char *key,
 {
 	int r = fake_conditions(b, kind, key, if_match, NULL);
 
+	if (b->kept != NULL && strncmp(key, b->kept, strlen(b->kept)) == 0)
+		return -EACCES;
 	if (r == 0)
 		fake_delete(b, key);
 	return r;

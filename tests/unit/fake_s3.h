@@ -349,6 +349,15 @@ fake_count(struct s3 *s3, enum s3_kind kind)
 	return n;
 }
 
+/* From now on no key that begins with ${kept} is deleted (NULL: none). */
+static inline void
+fake_keep(struct s3 *s3, const char *kept)
+{
+	pthread_mutex_lock(&s3->mutex);
+	s3->bucket.kept = kept;
+	pthread_mutex_unlock(&s3->mutex);
+}
+
 /* Forget the counts. */
 static inline void
 fake_count_reset(struct s3 *s3)
