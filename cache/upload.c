@@ -265,6 +265,7 @@ adopt(struct flush *f, uint64_t size)
 	text_set(&e->etag, text_copy(f->etag));
 	e->is_new = f->is_new;
 	e->object_size = size;
+	e->lost = 0; /* this one can be reached */
 	if (e->chunk.base_size > size)
 		e->chunk.base_size = size;
 	f->base_size = e->chunk.base_size;
