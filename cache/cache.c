@@ -42,7 +42,7 @@ cache_is_fresh(const struct cache *c, int64_t seen_ms)
 {
 	int64_t now_ms = cache_now_ms(c);
 
-	return seen_ms != 0 && seen_ms <= now_ms &&
+	return seen_ms != 0 && seen_ms >= c->doubt_ms && seen_ms <= now_ms &&
 	       now_ms - seen_ms < c->config.ttl_ms;
 }
 

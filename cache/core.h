@@ -40,6 +40,7 @@ struct cache {
 	int chunks_fd;              /* [I] its folder chunks/ */
 	int lock_fd;                /* [I] flock'ed */
 	int64_t epoch_ms;           /* [I] cache clock - monotonic clock */
+	int64_t doubt_ms;           /* [I] nothing seen before is fresh */
 	_Atomic bool is_closing;
 	uint64_t boot_number; /* [I] numbers from here on are new */
 	struct db *db;
@@ -72,7 +73,8 @@ cache_ms(const struct cache *c, int64_t mono_ms)
 	return c->epoch_ms + mono_ms;
 }
 
-/* Whether what was seen at ${seen_ms} is younger than the ttl. */
+/* Whether what was seen at ${seen_ms} is younger than the ttl, and than the
+ * last kill: what a request that was under way then did is seen by nobody. */
 bool cache_is_fresh(const struct cache *c, int64_t seen_ms);
 
 #endif

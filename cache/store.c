@@ -300,7 +300,10 @@ go_on(struct cache *c, uint64_t *ret_used)
 		*ret_used = (uint64_t)number_setting(c, "used");
 	} else {
 		r = db_chunks_bytes(c->db, ret_used);
+		if (r == 0)
+			r = set_number(c, "doubt_ms", cache_now_ms(c));
 	}
+	c->doubt_ms = number_setting(c, "doubt_ms");
 	if (r == 0)
 		r = set_number(c, "clean", 0);
 	if (r == 0)

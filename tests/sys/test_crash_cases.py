@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills at one certain moment: what tests/crash found, one by one."""
 
+import os
 import threading
 
 import pytest
@@ -10,9 +11,9 @@ from lib.data import noise
 pytestmark = pytest.mark.servers("versitygw")
 
 
-def kill_at(m, proxy, call, op, when):
+def kill_at(m, proxy, call, op, when, key="f"):
     """Kill while the first ${op} of ${call} is held; mount again."""
-    proxy.fault("hold", op=op, key="^f$", when=when, nth=1)
+    proxy.fault("hold", op=op, key=f"^{key}$", when=when, nth=1)
     thread = threading.Thread(target=lambda: pytest.raises(OSError, call))
     thread.start()
     proxy.wait_held()
@@ -37,3 +38,30 @@ def test_p3_an_append_that_s3_has_is_no_conflict(s3, bucket, proxy, mount):
     stored.wait_for(lambda: m.status()["cache"]["dirty_files"] == 0, "it", 20)
     assert stored.keys(s3, bucket) == {"f": 300_004}
     stored.check(s3, bucket, "f", m.path / "f", wanted + b"more")
+
+
+def test_p2_nothing_is_believed_after_a_kill(s3, bucket, proxy, mount):
+    """What S3 did for the dead daemon shows at once, not after the ttl."""
+    m = mount(bucket, proxy=proxy, ro=False, ttl=600)
+    for name in ("a", "b", "f"):
+        (m.path / name).write_bytes(name.encode() * 5)
+    os.mkdir(m.path / "d")
+    assert sorted(os.listdir(m.path)) == ["a", "b", "d", "f"]
+    kill_at(m, proxy, lambda: os.rename(m.path / "a", m.path / "f"),
+            "CopyObject", "after")
+    assert (m.path / "f").read_bytes() == b"aaaaa"
+    with open(m.path / "f", "ab") as f:
+        f.write(b"more")
+    os.listdir(m.path)
+    kill_at(m, proxy, lambda: os.rename(m.path / "b", m.path / "g"),
+            "CopyObject", "after", key="g")
+    assert (m.path / "g").read_bytes() == b"bbbbb"
+    os.listdir(m.path)
+    kill_at(m, proxy, lambda: os.mkdir(m.path / "e"), "PutObject", "after",
+            key="e/")
+    m.remount()
+    assert sorted(os.listdir(m.path)) == ["a", "b", "d", "e", "f", "g"]
+    kill_at(m, proxy, lambda: os.rmdir(m.path / "e"), "DeleteObject",
+            "after", key="e/")
+    assert sorted(os.listdir(m.path)) == ["a", "b", "d", "f", "g"]
+    assert stored.body(s3, bucket, "f") == b"aaaaamore"
