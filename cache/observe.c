@@ -138,16 +138,18 @@ row_for(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	return r;
 }
 
-/* Whether a whole listing of ${dir} that was asked for later did not have
+/* Whether (1) a whole listing of ${dir} that was asked for later did not have
  * what has no row. */
-static bool
+static int
 is_late(struct observe *o, uint64_t dir, int64_t sent_ms)
 {
 	AUTO(row_fini) struct row row = { 0 };
+	int r = db_row_by_id(o->cache->db, dir, &row);
 
 	/* No directory, no entry: it went away meanwhile. */
-	return db_row_by_id(o->cache->db, dir, &row) < 0 ||
-	       row.kind != ROW_DIR || row.listed_ms > sent_ms;
+	if (r < 0)
+		return r == -ENOENT ? 1 : r;
+	return row.kind != ROW_DIR || row.listed_ms > sent_ms;
 }
 
 /* A row for a name that had none. */
@@ -219,10 +221,10 @@ new_object(struct observe *o, uint64_t dir, const char *name,
     const struct observation *seen)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	int r;
+	int r = is_late(o, dir, seen->sent_ms);
 
-	if (is_late(o, dir, seen->sent_ms))
-		return 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = new_row(o, dir, name, &row);
 	row.kind = fill_kind(o->cache, seen);
 	return r == 0 ? take_object(o, &row, seen) : r;
@@ -323,10 +325,11 @@ observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 		ret_id = &id;
 	*ret_id = 0;
 	r = row_for(o, dir, name, sent_ms, &row);
-	if (r == -ENOENT && is_late(o, dir, sent_ms))
-		return 0;
-	if (r == -ENOENT)
-		return new_dir(o, dir, name, sent_ms, ret_id);
+	if (r == -ENOENT) {
+		r = is_late(o, dir, sent_ms);
+		if (r == 0)
+			return new_dir(o, dir, name, sent_ms, ret_id);
+	}
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (row.kind == ROW_DIR && view_is_visible(&row))
