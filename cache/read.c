@@ -234,13 +234,13 @@ serve_local(struct serve *s, struct cache_bytes *ret)
 	return r;
 }
 
-/* The read could not be served: keep in mind why. */
+/* The read could not be served: keep in mind why, unless it was us. */
 static void
 note_failed(struct serve *s, int err)
 {
 	struct read_state *state = s->state;
 
-	if (err == 0 || err == -EAGAIN)
+	if (err == 0 || err == -EAGAIN || err == -ENOMEM)
 		return;
 	state->failed_off = s->off;
 	state->failed_end = s->end;
