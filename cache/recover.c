@@ -42,14 +42,16 @@ note_row(void *arg, const struct row *row)
 	return true;
 }
 
-/* Whether another entry has the name of ${row}, which is hidden. */
-static bool
+/* Whether (1) another entry has the name of ${row}, which is hidden. */
+static int
 is_taken(struct cache *c, const struct row *row)
 {
 	AUTO(row_fini) struct row now = { 0 };
+	int r = db_row_by_name(c->db, row->parent, row->name, &now);
 
-	return db_row_by_name(c->db, row->parent, row->name, &now) == 0 &&
-	       view_is_visible(&now);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return view_is_visible(&now);
 }
 
 /* Requests that carried attributes have no answer any more: once more. */
@@ -64,12 +66,11 @@ settle_attrs(struct change *ch)
 
 /* A DELETE that no unlink returned for: the name is as S3 has it. */
 static void
-settle_name(struct change *ch)
+settle_name(struct change *ch, bool is_taken)
 {
 	if (ch->row.name_state == NAME_DELETE_SENT)
 		change_name(ch, NAME_ON_DELETE_412);
-	if (ch->row.name_state == NAME_DELETING &&
-	    !is_taken(ch->cache, &ch->row)) {
+	if (ch->row.name_state == NAME_DELETING && !is_taken) {
 		change_name(ch, NAME_ON_DELETE_UNDO);
 		ch->row.seen_ms = 0; /* believed no longer */
 	}
@@ -77,17 +78,20 @@ settle_name(struct change *ch)
 		change_name(ch, NAME_ON_MOVE_UNDO);
 }
 
-/* Whether a close had asked for the bytes to be in S3, and they were refused,
- * or how that ended is not known: they stay. */
-static bool
+/* Whether (1) a close had asked for the bytes to be in S3, and they were
+ * refused, or how that ended is not known: they stay. */
+static int
 is_refused(struct cache *c, const struct row *row)
 {
 	struct db_chunk facts;
 	bool is_clone;
+	int r;
 
-	if (row->byte_state == BYTES_CLEAN || row->byte_state == BYTES_DIRTY ||
-	    db_chunk_get(c->db, row->node, &facts) < 0)
-		return false;
+	if (row->byte_state == BYTES_CLEAN || row->byte_state == BYTES_DIRTY)
+		return 0;
+	r = db_chunk_get(c->db, row->node, &facts);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	is_clone = facts.base_size == CHUNK_CLONE;
 	db_chunk_fini(&facts);
 	return !is_clone;
@@ -120,24 +124,28 @@ static int
 settle(struct cache *c, uint64_t id, struct row *ret)
 {
 	struct change ch;
-	int r;
+	int r, taken, refused;
 
 	r = change_begin(c, id, &ch);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	taken = is_taken(c, &ch.row);
+	refused = is_refused(c, &ch.row);
+	if (taken < 0 || refused < 0) /* it is kept for the next mount */
+		return change_end(&ch, taken < 0 ? taken : refused);
 	settle_attrs(&ch);
-	settle_name(&ch);
-	if (ch.row.name_state == NAME_DELETING && is_taken(c, &ch.row)) {
+	settle_name(&ch, taken);
+	if (ch.row.name_state == NAME_DELETING && taken) {
 		change_name(&ch, NAME_ON_REPLACED);
 		return change_end_remove(&ch);
 	}
-	if (ch.row.name_state == NAME_CREATING && !is_refused(c, &ch.row)) {
+	if (ch.row.name_state == NAME_CREATING && !refused) {
 		log_warn("'%s' was being made when the last mount ended "
 			 "without unmounting: it is not kept",
 		    ch.row.name);
 		return change_end_remove(&ch);
 	}
-	if (ch.row.byte_state != BYTES_CLEAN && !is_refused(c, &ch.row))
+	if (ch.row.byte_state != BYTES_CLEAN && !refused)
 		r = let_go_of_bytes(&ch);
 	/* A close had asked for it: its answer is not known. */
 	else if (ch.row.byte_state == BYTES_UPLOADING)
