@@ -340,6 +340,10 @@ put_build(struct request *r)
 static int
 put_finish(struct request *r)
 {
+	/* Whatever said 200 without one has not stored the object. */
+	if (r->x.head.object.etag == NULL)
+		return request_refuse(
+		    r, ERROR_BAD_ANSWER, "the answer has no ETag");
 	take_written(r);
 	r->call->object.size = r->call->body_len;
 	return 0;
@@ -392,6 +396,10 @@ delete_build(struct request *r)
 static int
 delete_finish(struct request *r)
 {
+	/* Nor has this removed any: there is nothing to say. */
+	if (r->is_xml_error)
+		return request_refuse(
+		    r, ERROR_BAD_ANSWER, "the answer has a body");
 	take_written(r);
 	return 0;
 }
