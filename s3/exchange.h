@@ -60,6 +60,7 @@ struct exchange {
 	const struct exchange_ops *ops;
 	bool background;
 	int64_t start_ms; /* monotonic: not before; 0: now */
+	int64_t end_ms;   /* monotonic: over, if no answer began; 0: none */
 
 	/* The request: set by prepare(), valid until done(). */
 	const char *method;

@@ -278,6 +278,16 @@ patience_ms(const struct http *h, const struct exchange *x)
 	return (int64_t)h->config.timeout_s * (x->resend ? 500 : 1000);
 }
 
+/* When ${x} has been silent for too long. */
+static int64_t
+silent_end_ms(const struct http *h, const struct exchange *x)
+{
+	int64_t end = x->own.last_ms + patience_ms(h, x);
+
+	return x->end_ms != 0 && !x->own.has_head && x->end_ms < end ? x->end_ms
+								     : end;
+}
+
 /* End what has not moved a byte for too long. */
 static void
 check_slow(struct http *h, int64_t now)
@@ -290,13 +300,13 @@ check_slow(struct http *h, int64_t now)
 	h->net.check_ms = now + (int64_t)h->config.timeout_s * 125;
 	for (l = h->net.active.next; l != &h->net.active; l = next) {
 		struct exchange *x = LIST_ENTRY(l, struct exchange, own.link);
-		int64_t end_ms = x->own.last_ms + patience_ms(h, x);
+		int64_t end_ms = silent_end_ms(h, x);
 
 		next = l->next;
 		if (now >= end_ms) {
 			(void)snprintf(x->own.error, sizeof(x->own.error),
 			    "no byte came or went for %g s",
-			    (double)patience_ms(h, x) / 1000);
+			    (double)(end_ms - x->own.last_ms) / 1000);
 			finish_active(h, x, -ETIMEDOUT);
 		} else if (end_ms < h->net.check_ms) {
 			h->net.check_ms = end_ms;

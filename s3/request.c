@@ -128,9 +128,9 @@ static void
 next_step(struct request *r)
 {
 	r->tries = 0;
-	r->answered = 0;
 	r->nonsense = 0;
 	r->since_ms = 0;
+	r->x.end_ms = 0;
 	r->is_retry = false;
 	again(r, 0);
 }
@@ -298,10 +298,8 @@ account(struct request *r)
 		client_count_sent(r->s3, r->out.kind, r->is_retry);
 	}
 	client_count_bytes(r->s3, x->sent_len, 0);
-	if (r->has_moved) {
+	if (r->has_moved)
 		r->tries = 0;
-		r->answered = 0;
-	}
 }
 
 static void

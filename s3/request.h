@@ -95,7 +95,6 @@ struct request {
 	/* All attempts of this step. */
 	unsigned tries; /* that failed since bytes last came */
 	bool is_retry;
-	unsigned answered; /* of those, with an answer */
 	unsigned nonsense; /* answers that cannot be */
 	int64_t since_ms;  /* monotonic: nothing good since; 0: no failure */
 	int64_t keys_since_ms; /* waiting for credentials since */

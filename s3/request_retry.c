@@ -6,11 +6,12 @@
  *          region, keys, place), or says how long to wait.
  * Threads: the net thread.
  *
- * A call gives up when for timeout_s nothing good came, or after ANSWERED_MAX
- * answers that say "later".  Bytes of an object that came set both to nothing,
- * and a GET goes on after them.  http.c ends a silent attempt that may be
- * repeated at half of the time, so there is a second one.  What changes the
- * bucket may take the server long each time: there only silence counts.
+ * A call gives up when for timeout_s nothing good came: no byte of an object
+ * (a GET goes on after those that did) and no good answer.  That time begins
+ * with the call; for what changes the bucket it begins with the first bad
+ * answer, as the server may work long before it gives any, and an attempt that
+ * is under way at its end is waited for.  http.c ends a silent attempt that may
+ * be repeated at half of the time, so there is a second one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "s3/creds.h"
 #include "s3/request.h"
 
-#define ANSWERED_MAX    10
+#define LAST_PART       8 /* in the last 1/8 of the time nothing new begins */
 #define NONSENSE_MAX    3 /* answers that cannot be: one may be by chance */
 #define OPENING_TRIES   4 /* s3_open() must not keep a person waiting */
 #define OPENING_MS      8000
@@ -106,28 +107,23 @@ static void
 note_failure(struct request *r)
 {
 	const struct exchange *x = &r->x;
-	bool is_answered = x->head.status != 0;
 
 	r->tries++;
-	if (is_answered)
-		r->answered++;
-	if (is_answered && r->op->mutates && x->err != -ETIMEDOUT)
-		r->since_ms = 0;
-	else if (r->since_ms == 0 || r->has_moved)
-		r->since_ms = x->sent ? x->own.last_ms : r->start_ms;
+	if (r->since_ms != 0 && !r->has_moved)
+		return;
+	if (r->has_moved || (x->sent && r->op->mutates))
+		r->since_ms = x->own.last_ms;
+	else
+		r->since_ms = r->start_ms;
 }
 
-/* How long the call may still go on, in ms. */
+/* How long a call may go on without anything good, in ms. */
 static int64_t
-time_left(const struct request *r)
+limit_ms(const struct request *r)
 {
 	int64_t limit = (int64_t)r->s3->timeout_s * 1000;
 
-	if (r->s3->is_opening && limit > OPENING_MS)
-		limit = OPENING_MS;
-	if (r->since_ms == 0)
-		return INT64_MAX;
-	return r->since_ms + limit - clock_mono_ms(r->s3->clock);
+	return r->s3->is_opening && limit > OPENING_MS ? OPENING_MS : limit;
 }
 
 /* When to try again after ${e}; -1: do not. */
@@ -136,21 +132,25 @@ back_off(struct request *r, const struct s3_error *e)
 {
 	const struct head *h = &r->x.head;
 	bool is_answered = h->status != 0;
-	int64_t ms, left;
+	int64_t ms, limit = limit_ms(r), left;
 
 	note_failure(r);
-	if (r->answered >= ANSWERED_MAX ||
+	left = r->since_ms + limit - clock_mono_ms(r->s3->clock);
+	if (left < limit / LAST_PART ||
 	    (r->s3->is_opening && r->tries >= OPENING_TRIES))
 		return -1;
 	ms = client_retry_ms(r->s3, e, is_answered, r->tries);
-	left = time_left(r);
 	/* A pause that leaves no time to try again is shortened. */
-	if (is_answered && ms > left / 2)
+	if (ms > left / 2)
 		ms = left / 2;
 	if (ms < h->retry_ms)
 		ms = h->retry_ms < RETRY_AFTER_MAX ? h->retry_ms
 						   : RETRY_AFTER_MAX;
-	return ms < left ? ms : -1;
+	if (ms >= left)
+		return -1;
+	if (!r->op->mutates)
+		r->x.end_ms = r->since_ms + limit;
+	return ms;
 }
 
 /*
