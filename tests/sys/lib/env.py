@@ -5,7 +5,7 @@
     PAILFS_BIN      the pailfs program, if it is elsewhere
     PAILCTL_BIN     the pailctl program
     PAILFS_WRAP     words before a program of ours, for instance setarch -R
-    PAILFS_TOOLS    folder whose bin/ has versitygw
+    PAILFS_TOOLS    folder whose bin/ has versitygw, pjdfstest and fsx
     PAILFS_FLAVOUR  "", asan or tsan
     PAILFS_SLOW     factor of all time limits (default 1; 4 with a flavour)
 """
@@ -49,15 +49,19 @@ def slow():
     return float(os.environ.get("PAILFS_SLOW") or default)
 
 
-def versitygw():
-    """Return the path of versitygw; raise FileNotFoundError."""
+def tool(name):
+    """Return the path of what make setup built; raise FileNotFoundError."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     tools = Path(os.environ.get("PAILFS_TOOLS") or Path(cache) / "pailfs")
-    found = shutil.which("versitygw", path=f"{tools / 'bin'}:"
+    found = shutil.which(name, path=f"{tools / 'bin'}:"
                          + os.environ.get("PATH", ""))
     if not found:
-        raise FileNotFoundError(f"no versitygw in {tools}/bin: run make setup")
+        raise FileNotFoundError(f"no {name} in {tools}/bin: run make setup")
     return found
+
+
+def versitygw():
+    return tool("versitygw")
 
 
 def clean():
