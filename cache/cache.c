@@ -14,6 +14,7 @@
 #include "cache/listing.h"
 #include "cache/lookup.h"
 #include "cache/mime.h"
+#include "cache/nameless.h"
 #include "cache/pool.h"
 #include "cache/probe.h"
 #include "cache/recover.h"
@@ -125,6 +126,8 @@ make_parts(struct cache *c)
 	if (r == 0)
 		r = entries_new(&c->entries);
 	if (r == 0)
+		r = nameless_new(&c->nameless);
+	if (r == 0)
 		r = heads_new(c, &c->heads);
 	if (r == 0)
 		r = listings_new(c, &c->listings);
@@ -187,12 +190,14 @@ cache_close(struct cache *c)
 	c->is_closing = true;
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
+	nameless_forget_all(c);
 	if (c->entries != NULL)
 		entries_drain(c);
 	worker_stop(c->worker);
 	listings_free(c->listings);
 	heads_free(c->heads);
 	entries_free(c->entries);
+	nameless_free(c->nameless);
 	pool_free(c->pool);
 	store_close(c, is_whole);
 	evict_free(c->evict);
@@ -244,7 +249,7 @@ cache_lookup(struct cache *c, uint64_t parent, const char *name,
 	return 0;
 }
 
-/* The attributes of a version that is not current any more, or has no name. */
+/* The attributes of a version that is not current any more. */
 static int
 old_attr(struct cache *c, uint64_t node, struct cache_attr *ret)
 {
@@ -258,7 +263,6 @@ old_attr(struct cache *c, uint64_t node, struct cache_attr *ret)
 	if (is_open) {
 		*ret = e->attr;
 		ret->size = e->size;
-		ret->nlink = e->is_unlinked ? 0 : 1;
 		ret->valid_ms = c->config.ttl_ms;
 	}
 	lock_drop(&e->lock);
@@ -282,6 +286,8 @@ cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
 	if (r < 0)
 		return r;
 	view_attr(c, &row, ret);
+	if (row.name_state == NAME_GONE)
+		ret->nlink = 0;
 	entries_refresh(c, ret, row.version_id);
 	entries_overlay(c, ret);
 	return 0;

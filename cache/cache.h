@@ -9,7 +9,9 @@
  * Numbers.  A *node* names one version of one entry: what a caller looked up
  * and goes on to use.  When the object of a file changes remotely, the entry
  * gets a new node; the old one then answers -ESTALE to whoever holds no open
- * file of it, and its open files go on with their version.  The *inode*
+ * file of it, and its open files go on with their version.  When a file is
+ * unlinked or replaced here, its node stays good for all but names, as on a
+ * disk, until cache_forget().  The *inode*
  * number (attr.ino) names the entry and stays.  Both are never reused, and
  * are kept with the cache folder.  The root's node is CACHE_ROOT.
  *
@@ -93,6 +95,9 @@ struct cache_hooks {
 	 * Also: what was read of file ${parent}, name NULL, was wrong. */
 	void (*changed)(
 	    void *arg, uint64_t parent, const char *name, uint64_t node);
+	/* Whether ${node} was looked up, and cache_forget() of it is still to
+	 * come; NULL: always. */
+	bool (*is_known)(void *arg, uint64_t node);
 };
 
 /* One entry.  Times are nanoseconds since 1970. */
@@ -166,6 +171,10 @@ void cache_get_stats(struct cache *c, struct cache_stats *ret);
  */
 int cache_lookup(struct cache *c, uint64_t parent, const char *name,
     struct waiter *w, struct cache_attr *ret);
+
+/* Nobody will use ${node} any more, unless it is looked up again: what was
+ * kept of it after its name was taken away goes. */
+void cache_forget(struct cache *c, uint64_t node);
 
 /**
  * cache_getattr(c, node, file, w, ret):

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cache/core.h"
-#include "cache/entry.h"
+#include "cache/nameless.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 
@@ -127,8 +127,9 @@ change_remove_row(struct cache *c, const struct row *row,
 		      : r;
 }
 
-/* Versions to supersede once their rows are gone. */
+/* What goes on without a name once its row is gone. */
 struct versions {
+	struct cache *cache;
 	uint64_t *nodes; /* owned */
 	size_t count;
 	size_t size;
@@ -139,8 +140,6 @@ note_version(void *arg, const struct row *row)
 {
 	struct versions *v = arg;
 
-	if (row->kind == ROW_DIR)
-		return 0;
 	if (v->count == v->size) {
 		size_t size = v->size == 0 ? 8 : v->size * 2;
 		void *p = reallocarray(v->nodes, size, sizeof(*v->nodes));
@@ -151,7 +150,7 @@ note_version(void *arg, const struct row *row)
 		v->size = size;
 	}
 	v->nodes[v->count++] = row->node;
-	return 0;
+	return nameless_add(v->cache, row);
 }
 
 int
@@ -160,13 +159,17 @@ change_end_remove(struct change *ch)
 	struct cache *c = ch->cache;
 	int64_t now = cache_now_ms(c);
 	struct change_times times = { .seen_ms = now, .changed_ms = now };
-	struct versions v = { 0 };
+	struct versions v = { .cache = c };
 	int r;
 
 	r = change_remove_row(c, &ch->row, &times, note_version, &v);
 	r = commit(c, r);
-	for (size_t i = 0; r == 0 && i < v.count; i++)
-		entries_supersede(c, v.nodes[i]);
+	for (size_t i = 0; i < v.count; i++) {
+		if (r == 0)
+			nameless_begin(c, v.nodes[i]);
+		else
+			nameless_drop(c, v.nodes[i]);
+	}
 	free(v.nodes);
 	row_fini(&ch->row);
 	return r;

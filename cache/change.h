@@ -40,8 +40,8 @@ int change_begin_node(struct cache *c, uint64_t node, struct change *ret);
 int change_end(struct change *ch, int r);
 
 /* Likewise, but the row is removed; a tombstone keeps late observations from
- * bringing it back.  Rows below it go, too.  Then the versions that went are
- * superseded: entries in memory live on until they are closed. */
+ * bringing it back.  Rows below it go, too.  The versions that went go on
+ * without a name (nameless.h). */
 int change_end_remove(struct change *ch);
 
 /* Whether the row lies under ${key} still: a directory above it may have been

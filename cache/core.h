@@ -25,6 +25,7 @@ struct evict;
 struct heads;
 struct listings;
 struct mime;
+struct nameless;
 struct pool;
 struct probes;
 struct worker;
@@ -53,6 +54,7 @@ struct cache {
 	struct writeback *writeback;
 	struct probes *probes;
 	struct mime *mime;
+	struct nameless *nameless;
 	struct zero *zero;
 	struct keylocks keylocks;
 	struct progresses progresses;

@@ -273,8 +273,27 @@ entry_drop_handle(struct entry *e)
 	return last;
 }
 
-void
-entries_supersede(struct cache *c, uint64_t node)
+bool
+entry_is_open(struct entry *e)
+{
+	struct entries *t = e->cache->entries;
+	bool is_open;
+
+	lock_take(&t->lock);
+	is_open = e->handles > 0;
+	lock_drop(&t->lock);
+	return is_open;
+}
+
+bool
+entry_is_safe(const struct entry *e)
+{
+	return e->is_only_copy ||
+	       (e->version_id != NULL && strcmp(e->version_id, "null") != 0);
+}
+
+static void
+supersede(struct cache *c, uint64_t node, bool is_unlinked)
 {
 	struct entry *e;
 
@@ -283,11 +302,24 @@ entries_supersede(struct cache *c, uint64_t node)
 	if (e != NULL) {
 		lock_take(&e->lock);
 		e->is_superseded = true;
+		e->is_unlinked = e->is_unlinked || is_unlinked;
 		lock_drop(&e->lock);
 	} else {
 		chunk_delete(c, node);
 	}
 	lock_drop(&c->entries->lock);
+}
+
+void
+entries_supersede(struct cache *c, uint64_t node)
+{
+	supersede(c, node, false);
+}
+
+void
+entries_unlink(struct cache *c, uint64_t node)
+{
+	supersede(c, node, true);
 }
 
 void

@@ -61,6 +61,7 @@ struct entry {
 	uint64_t sent_generation; /* [e] of them, in S3 */
 	bool is_new;              /* [e] no version of it was in S3 yet */
 	bool is_unlinked;         /* [e] it has no name: nothing is sent */
+	bool is_leaving;          /* [e] it is being unlinked or replaced */
 	bool is_only_copy;        /* [e] its object is gone: never evicted */
 	bool is_flushing;         /* [e] a flush is queued or under way */
 	bool is_modified;         /* [e] size and times are not the row's */
@@ -118,10 +119,19 @@ void entry_put(struct entry *e);
 /* Count open files of it. */
 void entry_add_handle(struct entry *e);
 bool entry_drop_handle(struct entry *e); /* true: that was the last */
+bool entry_is_open(struct entry *e);
+
+/* Whether the version can be read whatever becomes of its key: all is here, or
+ * the bucket keeps it ("null" is the one that is replaced).  Locks: the entry's
+ * is held. */
+bool entry_is_safe(const struct entry *e);
 
 /* The row went on to another version, or away: keep the version while it is
  * used, then delete its bytes (at once, if nobody uses it). */
 void entries_supersede(struct cache *c, uint64_t node);
+
+/* Likewise, by our own hand: it goes on without a name. */
+void entries_unlink(struct cache *c, uint64_t node);
 
 /* Note new attributes of the version, if it is in memory. */
 void entries_refresh(

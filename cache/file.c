@@ -21,6 +21,7 @@
 #include "cache/write.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/wait.h"
 
 struct cache_file {
 	struct entry *entry;     /* [I] a reference */
@@ -47,9 +48,35 @@ check_open(const struct cache *c, const struct row *row, int flags)
 	return 0;
 }
 
+/* While its object is being removed or replaced, it opens if all is here.  It
+ * may, once it has no name, as on a disk; else the caller looks again. */
+static int
+await_stay(struct entry *e, struct waiter *w)
+{
+	struct waiter own;
+	int r = 0;
+
+	if (w == NULL)
+		waiter_init(&own);
+	else
+		waiter_reset(w);
+	lock_take(&e->lock);
+	while (r == 0 && e->is_leaving && !entry_is_safe(e))
+		r = waiter_wait_in(w == NULL ? &own : w, &e->waiters, &e->lock);
+	if (r == 0 && e->is_unlinked && !entry_is_safe(e))
+		r = -ESTALE;
+	if (r == 0 && !e->is_unlinked)
+		e->lost = 0; /* the version is there (again) */
+	lock_drop(&e->lock);
+	if (w == NULL)
+		waiter_fini(&own);
+	return r;
+}
+
 /* Open the version ${node}, whose row is believed. */
 static int
-open_version(struct cache *c, uint64_t node, int flags, struct cache_file **ret)
+open_version(struct cache *c, uint64_t node, int flags, struct waiter *w,
+    struct cache_file **ret)
 {
 	struct cache_file *f = calloc(1, sizeof(*f));
 	int r;
@@ -63,13 +90,16 @@ open_version(struct cache *c, uint64_t node, int flags, struct cache_file **ret)
 	}
 	f->may_write = is_for_writing(flags);
 	lock_take(&f->entry->lock);
-	f->entry->lost = 0; /* the version is there (again) */
 	f->errors_told = f->entry->error_total;
 	lock_drop(&f->entry->lock);
 	entry_add_handle(f->entry);
 	stats_add(&c->stats, STAT_OPEN_FILES, 1);
-	*ret = f;
-	return 0;
+	r = await_stay(f->entry, w);
+	if (r < 0)
+		cache_file_close(f);
+	else
+		*ret = f;
+	return r;
 }
 
 int
@@ -84,7 +114,7 @@ cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
 	if (r == 0)
 		r = check_open(c, &row, flags);
 	if (r == 0)
-		r = open_version(c, node, flags, &f);
+		r = open_version(c, node, flags, w, &f);
 	if (r < 0)
 		return r;
 	if ((flags & O_TRUNC) != 0)
@@ -112,7 +142,7 @@ cache_create(struct cache *c, const struct cache_place *at,
 	if (r == -EEXIST && (flags & O_EXCL) == 0 && row.id != 0)
 		r = cache_file_open(c, row.node, flags, w, &f);
 	else if (r == 0)
-		r = open_version(c, row.node, flags | O_RDWR, &f);
+		r = open_version(c, row.node, flags | O_RDWR, w, &f);
 	if (r < 0)
 		return r;
 	view_attr(c, &row, ret);

@@ -17,20 +17,14 @@
 #include "cache/headers.h"
 #include "cache/mime.h"
 #include "cache/name.h"
+#include "cache/nameless.h"
 #include "cache/read.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/wait.h"
 
 /* ---- open versions ---- */
-
-/* Whether the version can be read from S3 when its key has another, or none:
- * "null" is the one that such a change replaces. */
-static bool
-is_versioned(const struct entry *e)
-{
-	return e->version_id != NULL && strcmp(e->version_id, "null") != 0;
-}
 
 /* Read all of it once: what is missing is fetched. */
 static int
@@ -52,33 +46,100 @@ fetch_all(struct entry *e, struct waiter *w)
 	}
 }
 
-int
-keep_open_version(struct cache *c, uint64_t node, struct waiter *w)
+/* It is open: all of it is to be here. */
+static int
+make_whole(struct entry *e, struct waiter *w)
 {
 	struct reader range = { .end = S3_OBJECT_MAX };
-	struct entry *e = entry_find(c, node);
-	bool is_safe;
-	int r = 0;
+	int r;
 
-	if (e == NULL)
-		return 0;
 	lock_take(&e->lock);
-	is_safe = e->is_only_copy || e->is_superseded || is_versioned(e) ||
-		  e->lost < 0;
-	if (!is_safe)
-		list_append(&e->readers, &range.link); /* no eviction */
+	list_append(&e->readers, &range.link); /* no eviction */
 	lock_drop(&e->lock);
-	if (!is_safe) {
-		r = fetch_all(e, w);
-		lock_take(&e->lock);
-		list_remove(&range.link);
-		if (r == 0)
-			e->is_only_copy = true;
-		lock_drop(&e->lock);
-	}
-	entry_put(e);
+	r = fetch_all(e, w);
+	lock_take(&e->lock);
+	list_remove(&range.link);
+	if (r == 0)
+		e->is_only_copy = true;
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
 	/* It went away before we could: what is local is all there is. */
 	return r == -ESTALE ? 0 : r;
+}
+
+/* Whether anything of the version may be here. */
+static bool
+has_chunk(struct cache *c, uint64_t node)
+{
+	struct db_chunk chunk = { 0 };
+	int r = db_chunk_get(c->db, node, &chunk);
+
+	if (r == 0)
+		db_chunk_fini(&chunk);
+	return r == 0;
+}
+
+static int
+find_version(
+    struct cache *c, const struct row *row, bool always, struct entry **ret)
+{
+	int r;
+
+	*ret = NULL;
+	if (row->kind != ROW_FILE)
+		return 0;
+	*ret = entry_find(c, row->node);
+	if (*ret != NULL || (!always && !has_chunk(c, row->node)))
+		return 0;
+	r = entry_get(c, row->node, ret);
+	return r == -ESTALE ? 0 : r; /* nobody can open it any more */
+}
+
+int
+keep_begin(struct cache *c, const struct row *row, bool always,
+    struct waiter *w, struct entry **ret)
+{
+	struct entry *e;
+	bool is_safe;
+	int r;
+
+	r = find_version(c, row, always, &e);
+	if (r < 0 || e == NULL)
+		return r;
+	lock_take(&e->lock);
+	e->is_leaving = true;
+	if (rangeset_has(&e->chunk.present, 0, e->size))
+		e->is_only_copy = true;
+	is_safe = entry_is_safe(e) || e->is_superseded || e->lost < 0;
+	lock_drop(&e->lock);
+	/* Who opens it now either is seen here, or sees that it leaves. */
+	if (!is_safe && entry_is_open(e))
+		r = make_whole(e, w);
+	if (r < 0)
+		keep_end(e);
+	else
+		*ret = e;
+	return r;
+}
+
+void
+keep_end(struct entry *e)
+{
+	bool holds;
+
+	if (e == NULL)
+		return;
+	lock_take(&e->lock);
+	e->is_leaving = false;
+	if (!e->is_unlinked)
+		e->is_only_copy = false;
+	holds = e->is_unlinked && entry_is_safe(e);
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
+	if (holds)
+		nameless_hold(e->cache, e);
+	else
+		entry_put(e);
 }
 
 /* ---- implicit parents ---- */

@@ -5,22 +5,32 @@
 #ifndef CACHE_KEEP_H
 #define CACHE_KEEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Opaque types. */
 struct cache;
+struct entry;
 struct row;
 struct waiter;
 
 /**
- * keep_open_version(c, node, w):
- * The object of version ${node} is about to be removed or replaced: if it is
- * in use, make all of it local, and keep it from eviction until it is closed.
- * Where the bucket keeps versions it stays in S3, and nothing is fetched.
+ * keep_begin(c, row, always, w, ret):
+ * The object of file ${row} is about to be removed or replaced: if it is open,
+ * make all of it local, and keep it from eviction.  Where the bucket keeps
+ * versions it stays in S3, and nothing is fetched.  Who opens it from now on,
+ * while not all is here, waits for keep_end().
+ * ${always}: also of a version of which nothing is here or open.
  * Locks:   none is held.
+ * Memory:  ${*ret} is a reference, or NULL: keep_end().
  * Returns: 0 (also if it is not open); -ENOSPC it does not fit; -EIO; -EINTR.
  */
-int keep_open_version(struct cache *c, uint64_t node, struct waiter *w);
+int keep_begin(struct cache *c, const struct row *row, bool always,
+    struct waiter *w, struct entry **ret);
+
+/* It is over: it has no name any more (abandon.h), or is as before.  NULL is
+ * fine. */
+void keep_end(struct entry *e);
 
 /**
  * keep_parent(c, id, leaving, w):

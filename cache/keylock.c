@@ -205,3 +205,16 @@ keylock_is_sending(struct keylocks *t, const char *key)
 	lock_drop(&t->lock);
 	return sending;
 }
+
+bool
+keylock_is_any_sending(struct keylocks *t)
+{
+	bool sending = false;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->busy.next; l != &t->busy && !sending;
+	     l = l->next)
+		sending = LIST_ENTRY(l, struct keylock, link)->is_sending;
+	lock_drop(&t->lock);
+	return sending;
+}

@@ -58,6 +58,7 @@ int keylock_take_two(struct keylocks *t, const char *a, const char *b,
  * nothing. */
 void keylock_set_sending(struct keylocks *t, const char *key, bool is_sending);
 bool keylock_is_sending(struct keylocks *t, const char *key);
+bool keylock_is_any_sending(struct keylocks *t);
 
 /* One that was not taken (all zero) is fine. */
 void keylock_drop(struct keylocks *t, struct keylock *k);

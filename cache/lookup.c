@@ -10,8 +10,10 @@
 #include "cache/db.h"
 #include "cache/heads.h"
 #include "cache/lookup.h"
+#include "cache/nameless.h"
 #include "cache/observe.h"
 #include "cache/path.h"
+#include "cache/state.h"
 #include "cache/trouble.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
@@ -331,15 +333,14 @@ refresh_node(
 	return r < 0 ? r : refresh_name(c, &dir, row->name, w);
 }
 
+/* Also one that is being unlinked: it is there until that is over. */
 static int
 row_of_node(struct cache *c, uint64_t node, struct row *ret)
 {
 	int r = db_row_by_node(c->db, node, ret);
 
-	if (r == 0 && !view_is_visible(ret)) {
-		row_fini(ret);
-		return -ESTALE;
-	}
+	if (r == -ENOENT)
+		r = nameless_row(c, node, ret);
 	return r == -ENOENT ? -ESTALE : r;
 }
 
@@ -354,6 +355,8 @@ lookup_node(struct cache *c, uint64_t node, bool want_attrs, struct waiter *w,
 	for (int i = 0; r == 0 && i < 2; i++) {
 		bool settled = i > 0 || is_settled(c, ret);
 
+		if (ret->name_state == NAME_GONE)
+			break; /* nobody can be asked */
 		if (settled &&
 		    (!want_attrs || !posix || ret->id == CACHE_ROOT ||
 			ret->attrs != ROW_ATTRS_NONE))

@@ -26,6 +26,7 @@ int lookup_name(struct cache *c, uint64_t parent, const char *name,
  * lookup_node(c, node, want_attrs, w, ret):
  * The row of ${node}, asked for anew where it is older than the ttl; with
  * ${want_attrs} its headers are known, if attrs=posix.
+ * One without a name (nameless.h) is NAME_GONE.
  * Returns: 0; -ESTALE it is of an older version, or gone.
  */
 int lookup_node(struct cache *c, uint64_t node, bool want_attrs,

@@ -121,6 +121,25 @@ is_closed(const struct row *row, int64_t sent_ms)
 	       row->seen_ms > sent_ms;
 }
 
+/* Whether a request of our own, which replaces or removes what is there, is
+ * under way: what others' answers say of it meanwhile, it tells us itself. */
+static int
+is_being_sent(struct observe *o, uint64_t dir, const char *name)
+{
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r;
+
+	if (!keylock_is_any_sending(&o->cache->keylocks))
+		return 0;
+	r = view_prefix(o->cache, dir, &key);
+	if (r == 0)
+		r = buf_add_str(&key, name);
+	if (r == 0)
+		r = keylock_is_sending(&o->cache->keylocks, buf_str(&key));
+	buf_fini(&key);
+	return r == -ESTALE || r == -ENAMETOOLONG || r == -EOVERFLOW ? 0 : r;
+}
+
 /*
  * The row of ${name} as an observation of that time finds it: -ENOENT also
  * where it went away before, and 1 where it went away after.
@@ -223,6 +242,8 @@ new_object(struct observe *o, uint64_t dir, const char *name,
 	AUTO(row_fini) struct row row = { 0 };
 	int r = is_late(o, dir, seen->sent_ms);
 
+	if (r == 0)
+		r = is_being_sent(o, dir, name);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = new_row(o, dir, name, &row);
@@ -272,6 +293,9 @@ observe_object(struct observe *o, uint64_t dir, const char *name,
 	if ((row.kind != ROW_DIR || row.etag != NULL) &&
 	    fill_is_same(&row, seen))
 		return same_version(o, &row, seen);
+	r = is_being_sent(o, dir, name);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (row.kind != ROW_DIR)
 		return other_version(o, &row, seen);
 	if (ret_hidden != NULL) {
@@ -485,6 +509,9 @@ observe_absent(
 		return 0;
 	if (r < 0 || row.name_state == NAME_GONE || is_closed(&row, sent_ms))
 		return r;
+	r = is_being_sent(o, dir, name);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = is_needed(o, &row, sent_ms, &needed);
 	if (r < 0 || needed)
 		return r;

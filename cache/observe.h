@@ -5,7 +5,8 @@
  * An observation says what an answer showed of one name, and when its request
  * was *sent*.  It changes nothing that has a pending intent, that was changed
  * by our own hand after that, or of which a later observation is known: a
- * late LIST neither resurrects nor removes.
+ * late LIST neither resurrects nor removes.  Nor what a request of ours is
+ * just replacing or removing: the rename that it belongs to is not noted yet.
  *
  *	r = observe_begin(c, &o);
  *	r = observe_object(&o, dir, name, &seen, &hidden);  ... more

@@ -89,29 +89,35 @@ unlink_locked(
     struct cache *c, const struct row *row, const char *key, struct waiter *w)
 {
 	struct name_base base = { 0 };
+	struct entry *e = NULL;
 	int r;
 
 	r = name_base(c, row, key, &base);
 	if (r == 0)
+		r = keep_begin(c, row, false, w, &e);
+	if (r == 0)
 		r = hide(c, row, key, base.is_there);
 	if (r == 0) {
-		r = keep_open_version(c, row->node, w);
+		if (e == NULL) /* it was opened meanwhile */
+			r = keep_begin(c, row, false, w, &e);
 		if (r == 0)
 			r = clone_release(c, key, w);
 		if (r == 0)
 			r = name_event(c, row->id, NAME_ON_DELETE_SEND);
 		if (r == 0)
 			r = name_delete(c, key, base.etag, w);
+		if (r < 0)
+			undo(c, row, r);
+		else
+			abandon_version(c, row->node);
 		if (r == 0)
 			r = finish(c, row);
-		else
-			undo(c, row, r);
+	} else if (r > 0) {
+		abandon_version(c, row->node);
 	}
+	keep_end(e);
 	name_base_fini(&base);
-	if (r < 0)
-		return r;
-	abandon_version(c, row->node);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int

@@ -24,6 +24,7 @@
 #include "cache/entry.h"
 #include "cache/lookup.h"
 #include "cache/name.h"
+#include "cache/nameless.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
@@ -85,7 +86,8 @@ replace_target(struct rename *m)
 		return r;
 	if (now.kind == ROW_DIR) {
 		apply(&now, NAME_ON_REPLACED);
-		return db_row_delete(m->cache->db, m->to.id);
+		r = db_row_delete(m->cache->db, m->to.id);
+		return r == 0 ? nameless_add(m->cache, &now) : r;
 	}
 	apply(&now, NAME_ON_UNLINK);
 	now.changed_ms = cache_now_ms(m->cache);
@@ -175,7 +177,8 @@ remove_target(struct rename *m)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	apply(&now, NAME_ON_REPLACED);
-	return db_row_delete(m->cache->db, m->to.id);
+	r = db_row_delete(m->cache->db, m->to.id);
+	return r == 0 ? nameless_add(m->cache, &now) : r;
 }
 
 /* All that the database does in the end. */
@@ -196,6 +199,8 @@ end_file(struct rename *m, const struct row *stub, int r)
 	if (err == 0 && stub != NULL)
 		err = end_stub(m->cache, stub->id, r);
 	err = change_end(&ch, err);
+	if (err < 0 && m->has_to)
+		nameless_drop(m->cache, m->to.node);
 	/* While it was MOVING they were not sent. */
 	if (err == 0 && is_due)
 		writeback_attrs(m->cache, m->from.id);
@@ -237,8 +242,8 @@ rename_end(struct rename *m, const struct row *stub, int r)
 		log_warn("'%s' stays hidden until the next start: the cache's "
 			 "database fails",
 		    m->key);
-	else if (replaces)
-		entries_supersede(m->cache, m->to.node);
+	else if (m->has_to)
+		nameless_begin(m->cache, m->to.node);
 }
 
 /* What the file was to replace has its name again.  ${is_lost}: but not its

@@ -47,11 +47,13 @@ struct file_move {
 	char token[HEADERS_TOKEN_LEN + 1];
 	struct headers headers; /* owned */
 	struct copy_result made;
+	struct entry *target; /* a reference: what it replaces, or NULL */
 };
 
 static void
 file_move_fini(struct file_move *f)
 {
+	keep_end(f->target);
 	name_base_fini(&f->base);
 	name_base_fini(&f->to_base);
 	headers_fini(&f->headers);
@@ -366,7 +368,7 @@ prepare(struct file_move *f, struct waiter *w)
 	if (m->has_to) {
 		r = name_base(m->cache, &m->to, m->new_key, &f->to_base);
 		if (r == 0)
-			r = keep_open_version(m->cache, m->to.node, w);
+			r = keep_begin(m->cache, &m->to, true, w, &f->target);
 		if (r == 0)
 			r = clone_release(m->cache, m->new_key, w);
 	}

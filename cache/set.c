@@ -13,6 +13,7 @@
 #include "cache/fill.h"
 #include "cache/headers.h"
 #include "cache/lookup.h"
+#include "cache/nameless.h"
 #include "cache/set.h"
 #include "cache/trouble.h"
 #include "cache/upload.h"
@@ -270,7 +271,8 @@ learn(struct cache *c, const struct row *row, struct waiter *w)
 	int r;
 
 	if (c->config.attrs != CACHE_ATTRS_LIST || is_bucket(c, row) ||
-	    row->attrs != ROW_ATTRS_NONE || row->name_state == NAME_CREATING)
+	    row->attrs != ROW_ATTRS_NONE || row->name_state == NAME_CREATING ||
+	    row->name_state == NAME_GONE)
 		return 0;
 	s3_call_init(&call, S3_HEAD_OBJECT);
 	r = view_key(c, row, &key);
@@ -316,28 +318,50 @@ apply(const struct cache *c, struct row *row, uint32_t type,
 			    : clock_wall_ns(c->clock);
 }
 
+/* Change the row of ${node} by ${fn}(arg, row), and have that sent; of one
+ * without a name only who has it open sees it. */
 static int
-set_row(struct cache *c, uint64_t node, const struct cache_set *set)
+change_node(struct cache *c, uint64_t node, nameless_fn *fn, void *arg)
 {
-	struct cache_attr attr;
 	struct change ch;
 	uint64_t id;
 	bool send;
 	int r;
 
 	r = change_begin_node(c, node, &ch);
-	if (r < 0)
+	if (r == -ENOENT) {
+		r = nameless_change(c, node, fn, arg);
 		return r == -ENOENT ? -ESTALE : r;
-	view_attr(c, &ch.row, &attr);
-	apply(c, &ch.row, attr.mode & S_IFMT, set);
+	}
+	if (r < 0)
+		return r;
 	id = ch.row.id;
 	send = !is_bucket(c, &ch.row);
-	if (send)
+	r = fn(arg, &ch.row);
+	if (r == 0 && send)
 		change_attrs(&ch, ATTRS_ON_SET);
-	r = change_end(&ch, 0);
+	r = change_end(&ch, r);
 	if (r == 0 && send)
 		writeback_attrs(c, id);
 	return r;
+}
+
+/* What is set in a row. */
+struct setting {
+	struct cache *cache;
+	const struct cache_set *set;
+	const struct xattr_set *xattr;
+};
+
+static int
+apply_set(void *arg, struct row *row)
+{
+	const struct setting *s = arg;
+	struct cache_attr attr;
+
+	view_attr(s->cache, row, &attr);
+	apply(s->cache, row, attr.mode & S_IFMT, s->set);
+	return 0;
 }
 
 /* An open file's own times give way to those that were set. */
@@ -353,38 +377,6 @@ set_entry(struct cache *c, uint64_t node, const struct cache_set *set)
 		e->mtime_ns = 0;
 	lock_drop(&e->lock);
 	entry_put(e);
-}
-
-/* Of a file without a name: only who has it open sees them. */
-static int
-set_unlinked(struct cache *c, uint64_t node, const struct cache_set *set)
-{
-	struct entry *e = entry_find(c, node);
-	struct row row = { 0 };
-
-	if (e == NULL)
-		return -ESTALE;
-	lock_take(&e->lock);
-	if (!e->is_unlinked) {
-		lock_drop(&e->lock);
-		entry_put(e);
-		return -ESTALE;
-	}
-	row.mode = e->attr.mode;
-	row.uid = e->attr.uid;
-	row.gid = e->attr.gid;
-	row.atime_ns = e->attr.atime_ns;
-	row.mtime_ns = e->attr.mtime_ns;
-	apply(c, &row, e->attr.mode & S_IFMT, set);
-	e->attr.mode = row.mode;
-	e->attr.uid = row.uid;
-	e->attr.gid = row.gid;
-	e->attr.atime_ns = row.atime_ns;
-	e->attr.mtime_ns = row.mtime_ns;
-	e->attr.ctime_ns = row.ctime_ns;
-	lock_drop(&e->lock);
-	entry_put(e);
-	return 0;
 }
 
 /* truncate(2), without an open file: nobody will close it. */
@@ -416,26 +408,20 @@ int
 cache_setattr(struct cache *c, uint64_t node, struct cache_file *file,
     const struct cache_set *set, struct waiter *w, struct cache_attr *ret)
 {
+	struct setting what = { .cache = c, .set = set };
 	AUTO(row_fini) struct row row = { 0 };
 	int r;
 
 	if (c->config.read_only)
 		return -EROFS;
 	r = lookup_node(c, node, true, w, &row);
-	if (r == -ESTALE) { /* it may be open, and have no name */
-		if ((set->what & CACHE_SET_SIZE) != 0)
-			r = set_size(c, node, set->size, true, w);
-		else
-			r = set_unlinked(c, node, set);
-		return r < 0 ? r : cache_getattr(c, node, file, w, ret);
-	}
 	if (r == 0)
 		r = learn(c, &row, w);
 	if (r == 0 && (set->what & CACHE_SET_SIZE) != 0)
 		r = set_size(c, node, set->size, file != NULL, w);
 	if (r == 0 && (set->what & SET_ROW) != 0) {
 		set_entry(c, node, set);
-		r = set_row(c, node, set);
+		r = change_node(c, node, apply_set, &what);
 	}
 	return r < 0 ? r : cache_getattr(c, node, file, w, ret);
 }
@@ -452,12 +438,22 @@ check_name(const char *name)
 }
 
 static int
+apply_xattr(void *arg, struct row *row)
+{
+	const struct setting *s = arg;
+	int r = xattr_change(row, s->xattr);
+
+	if (r == 0)
+		row->ctime_ns = clock_wall_ns(s->cache->clock);
+	return r;
+}
+
+static int
 set_xattr(
     struct cache *c, uint64_t node, const struct xattr_set *x, struct waiter *w)
 {
+	struct setting what = { .cache = c, .xattr = x };
 	AUTO(row_fini) struct row row = { 0 };
-	struct change ch;
-	bool send;
 	int r;
 
 	if (c->config.read_only)
@@ -467,21 +463,7 @@ set_xattr(
 		r = lookup_node(c, node, true, w, &row);
 	if (r == 0)
 		r = learn(c, &row, w);
-	if (r == 0)
-		r = change_begin_node(c, node, &ch);
-	if (r < 0)
-		return r;
-	r = xattr_change(&ch.row, x);
-	send = !is_bucket(c, &ch.row);
-	if (r == 0) {
-		ch.row.ctime_ns = clock_wall_ns(c->clock);
-		if (send)
-			change_attrs(&ch, ATTRS_ON_SET);
-	}
-	r = change_end(&ch, r);
-	if (r == 0 && send)
-		writeback_attrs(c, row.id);
-	return r;
+	return r == 0 ? change_node(c, node, apply_xattr, &what) : r;
 }
 
 int

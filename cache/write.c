@@ -11,8 +11,10 @@
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/fetch.h"
+#include "cache/nameless.h"
 #include "cache/parts.h"
 #include "cache/write.h"
+#include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
 
 /* Whether a request has bytes of [off, end) on their way. */
@@ -28,6 +30,14 @@ is_frozen(const struct entry *e, uint64_t off, uint64_t end)
 	return false;
 }
 
+static bool
+is_nameless(const struct entry *e)
+{
+	AUTO(row_fini) struct row row = { 0 };
+
+	return nameless_row(e->cache, e->node, &row) == 0;
+}
+
 /* The row says that something is here that S3 has not, before it is. */
 static int
 mark_row(struct entry *e)
@@ -38,6 +48,8 @@ mark_row(struct entry *e)
 	if (e->is_unlinked)
 		return state_bytes_apply(&e->state, BYTES_ON_WRITE);
 	r = change_begin_node(e->cache, e->node, &ch);
+	if (r == -ENOENT && is_nameless(e)) /* this very moment */
+		return state_bytes_apply(&e->state, BYTES_ON_WRITE);
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
 	r = change_bytes(&ch, BYTES_ON_WRITE);

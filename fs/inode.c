@@ -34,18 +34,31 @@ inodes_add(struct inodes *t, uint64_t node)
 	return r;
 }
 
-void
+bool
 inodes_forget(struct inodes *t, uint64_t node, uint64_t count)
 {
 	uint64_t *have;
+	bool last = false;
 
 	lock_take(&t->lock);
 	have = map_find(&t->counts, node);
 	if (have != NULL && *have > count)
 		*have -= count;
 	else if (have != NULL)
-		(void)map_remove(&t->counts, node); /* it is there */
+		last = map_remove(&t->counts, node);
 	lock_drop(&t->lock);
+	return last;
+}
+
+bool
+inodes_has(struct inodes *t, uint64_t node)
+{
+	bool has;
+
+	lock_take(&t->lock);
+	has = map_find(&t->counts, node) != NULL;
+	lock_drop(&t->lock);
+	return has;
 }
 
 uint64_t

@@ -10,6 +10,7 @@
 #ifndef FS_INODE_H
 #define FS_INODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "s3/base/lock.h"
@@ -26,8 +27,11 @@ void inodes_fini(struct inodes *t);
 /* The kernel is told of ${node} once more: 0, or -ENOMEM: do not tell. */
 int inodes_add(struct inodes *t, uint64_t node);
 
-/* The kernel forgets ${count} of them. */
-void inodes_forget(struct inodes *t, uint64_t node, uint64_t count);
+/* The kernel forgets ${count} of them; true: it does not know it any more. */
+bool inodes_forget(struct inodes *t, uint64_t node, uint64_t count);
+
+/* Whether the kernel knows ${node}. */
+bool inodes_has(struct inodes *t, uint64_t node);
 
 /* How many nodes the kernel knows. */
 uint64_t inodes_count(struct inodes *t);

@@ -65,6 +65,14 @@ on_changed(void *arg, uint64_t parent, const char *name, uint64_t node)
 	notify_entry(m->notify, parent, name);
 }
 
+static bool
+is_known(void *arg, uint64_t node)
+{
+	struct mount *m = arg;
+
+	return m->session != NULL && inodes_has(&m->session->inodes, node);
+}
+
 /* Requests and bytes, by the names of the S3 API. */
 static int
 add_s3(struct s3 *s3, json_t *to)
@@ -247,7 +255,9 @@ static int
 open_cache(struct mount *m)
 {
 	const struct options *o = &m->options;
-	struct cache_hooks hooks = { .arg = m, .changed = on_changed };
+	struct cache_hooks hooks = {
+		.arg = m, .changed = on_changed, .is_known = is_known
+	};
 	struct cache_config config = {
 		.dir = o->cache,
 		.endpoint = o->endpoint != NULL ? o->endpoint : "aws",

@@ -28,10 +28,17 @@ op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_entry(req, op.session, &attr);
 }
 
+static void
+forget(struct session *s, fuse_ino_t ino, uint64_t count)
+{
+	if (inodes_forget(&s->inodes, ino, count))
+		cache_forget(s->cache, ino);
+}
+
 void
 op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-	inodes_forget(&op_session(req)->inodes, ino, count);
+	forget(op_session(req), ino, count);
 	reply_none(req);
 }
 
@@ -39,8 +46,7 @@ void
 op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		inodes_forget(&op_session(req)->inodes, forgets[i].ino,
-		    forgets[i].nlookup);
+		forget(op_session(req), forgets[i].ino, forgets[i].nlookup);
 	reply_none(req);
 }
 

@@ -19,11 +19,13 @@ test_counts(void **state)
 	assert_int_equal(inodes_add(&t, 7), 0);
 	assert_int_equal(inodes_add(&t, UINT64_MAX), 0);
 	assert_int_equal(inodes_count(&t), 2);
-	inodes_forget(&t, 7, 1);
+	assert_false(inodes_forget(&t, 7, 1));
 	assert_int_equal(inodes_count(&t), 2);
-	inodes_forget(&t, 7, 1);
+	assert_true(inodes_has(&t, 7));
+	assert_true(inodes_forget(&t, 7, 1));
+	assert_false(inodes_has(&t, 7));
 	assert_int_equal(inodes_count(&t), 1);
-	inodes_forget(&t, UINT64_MAX, 1);
+	assert_true(inodes_forget(&t, UINT64_MAX, 1));
 	assert_int_equal(inodes_count(&t), 0);
 	inodes_fini(&t);
 }
@@ -36,9 +38,9 @@ test_forget_too_much(void **state)
 
 	(void)state;
 	inodes_init(&t);
-	inodes_forget(&t, 5, 1);
+	assert_false(inodes_forget(&t, 5, 1));
 	assert_int_equal(inodes_add(&t, 5), 0);
-	inodes_forget(&t, 5, UINT64_MAX);
+	assert_true(inodes_forget(&t, 5, UINT64_MAX));
 	assert_int_equal(inodes_count(&t), 0);
 	inodes_fini(&t);
 }
