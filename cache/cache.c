@@ -8,6 +8,7 @@
 
 #include "cache/core.h"
 #include "cache/db.h"
+#include "cache/dir_recover.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/heads.h"
@@ -140,6 +141,8 @@ make_parts(struct cache *c)
 	if (r == 0)
 		r = zero_new(c, &c->zero);
 	if (r == 0)
+		r = dir_recover_new(c, &c->dir_recover);
+	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
 	if (r == 0)
 		r = worker_start(on_tick, c, TICK_MS, &c->worker);
@@ -188,6 +191,7 @@ cache_close(struct cache *c)
 		return;
 	is_whole = c->worker != NULL;
 	c->is_closing = true;
+	dir_recover_stop(c->dir_recover);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	nameless_forget_all(c);
@@ -204,6 +208,7 @@ cache_close(struct cache *c)
 	writeback_free(c->writeback);
 	probes_free(c->probes);
 	zero_free(c->zero);
+	dir_recover_free(c->dir_recover);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
 	progresses_fini(&c->progresses);

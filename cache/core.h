@@ -20,6 +20,7 @@
 
 /* Opaque types. */
 struct db;
+struct dir_recover;
 struct entries;
 struct evict;
 struct heads;
@@ -56,6 +57,7 @@ struct cache {
 	struct mime *mime;
 	struct nameless *nameless;
 	struct zero *zero;
+	struct dir_recover *dir_recover;
 	struct keylocks keylocks;
 	struct progresses progresses;
 	struct space space;

@@ -71,6 +71,22 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_PUT] = "INSERT OR REPLACE INTO crc VALUES (?1, ?2, ?3)",
 	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
+	[DB_JOURNAL_PUT] = "INSERT OR REPLACE INTO intent (id, entry, kind,"
+			   " key, source_key, etag, generation, state, made_ms)"
+			   " VALUES (?1, 1, -1, x'', ?2, ?3, ?4, ?5, 0)",
+	[DB_JOURNAL_PUT_KEY] =
+	    "INSERT OR REPLACE INTO intent (id, entry, kind, generation, key,"
+	    " etag, token, state, made_ms)"
+	    " VALUES (?1, 1, -2, ?2, ?3, ?4, ?5, ?6, 0)",
+	[DB_JOURNAL_DELETE] =
+	    "DELETE FROM intent WHERE id = ?1"
+	    " OR (entry = 1 AND kind = -2 AND generation = ?1)",
+	[DB_JOURNAL_EACH] =
+	    "SELECT id, source_key, etag, generation, state FROM intent"
+	    " WHERE key = x'' AND kind = -1 ORDER BY id",
+	[DB_JOURNAL_EACH_KEY] =
+	    "SELECT id, generation, key, etag, token, state FROM intent"
+	    " WHERE entry = 1 AND kind = -2 AND generation = ?1 ORDER BY id",
 	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",
 	[DB_ODD_SEEN] =
 	    "UPDATE odd SET reason = ?2, dir = ?3, seen_ms = max(seen_ms, ?4)"

@@ -28,6 +28,8 @@ dir_move_init(struct dir_move *d)
 	d->from = strndup(m->key, strlen(m->key) - 1);
 	d->to = strndup(m->new_key, strlen(m->new_key) - 1);
 	mover_init(&d->mover, m->cache, d->from, d->to);
+	d->journal.rename = m;
+	d->journal.mover = &d->mover;
 	return d->from == NULL || d->to == NULL ? -ENOMEM : 0;
 }
 
@@ -343,8 +345,8 @@ dir_move_commit(struct dir_move *d, struct row *stub)
 		r = move_below(d, below.ids[i], cache_now_ms(m->cache));
 	if (r == 0)
 		r = take_dir(d, &ch, stub);
-	if (r == 0 && d->replaced != 0)
-		r = db_row_delete(m->cache->db, d->replaced);
+	if (r == 0)
+		r = dir_journal_commit(&d->journal, stub);
 	d->committed_ms = cache_now_ms(m->cache);
 	free(below.ids);
 	return change_end(&ch, r);

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/dir_journal.h"
 #include "cache/mover.h"
 #include "cache/progress.h"
 
@@ -44,9 +45,10 @@ struct dir_move {
 	size_t late_size;
 	struct keylock *locks; /* owned: of the first lock_count of late */
 	size_t lock_count;
-	bool has_unsent;   /* entries below that S3 need not have */
-	uint64_t replaced; /* id of a row that goes with the commit; 0: none */
+	bool has_unsent; /* entries below that S3 need not have */
+	struct dir_journal journal;
 	int64_t committed_ms; /* cache clock */
+	int left;             /* why it did not come to its end; 0: it did */
 	struct progress progress;
 };
 

@@ -7,6 +7,7 @@
 
 #include "cache/core.h"
 #include "cache/db.h"
+#include "cache/dir_recover.h"
 #include "cache/entry.h"
 #include "cache/state.h"
 #include "cache/upload.h"
@@ -75,7 +76,7 @@ queue_row(void *arg, const struct row *row)
 int
 cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 {
-	uint64_t files = 0, attrs = 0;
+	uint64_t files = 0, attrs = 0, dirs = 0;
 	struct waiter own;
 	int r;
 
@@ -87,10 +88,12 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 	if (r == 0)
 		r = writeback_drain_attrs(
 		    c->writeback, w == NULL ? &own : w, &attrs);
+	if (r == 0)
+		r = dir_recover_wait(c, w == NULL ? &own : w, &dirs);
 	if (w == NULL)
 		waiter_fini(&own);
 	if (attrs > 0)
 		(void)db_rows_pending(c->db, say_row, NULL); /* a log */
-	*ret_left = files + attrs;
+	*ret_left = files + attrs + dirs;
 	return r == 0 && *ret_left > 0 ? -EIO : r;
 }

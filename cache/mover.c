@@ -92,8 +92,8 @@ grow(struct mover *m)
 	return 0;
 }
 
-static int
-append(struct mover *m, const char *key, const char *etag, uint64_t size)
+int
+mover_append(struct mover *m, const char *key, const char *etag, uint64_t size)
 {
 	struct moved k = { .size = size };
 	bool has_etag = etag != NULL && etag[0] != '\0';
@@ -125,15 +125,15 @@ take_page(struct mover *m, const struct s3_page *page)
 		if (strlen(l->key) != l->key_len ||
 		    strncmp(l->key, m->from, strlen(m->from)) != 0)
 			return -EIO; /* not asked for, or no text */
-		r = append(m, l->key, l->etag, l->size);
+		r = mover_append(m, l->key, l->etag, l->size);
 		if (r == 0)
 			m->keys[m->count - 1].was_ns = l->modified_ns;
 	}
 	return r;
 }
 
-static void
-sort(struct mover *m)
+void
+mover_sort(struct mover *m)
 {
 	if (m->count > 1)
 		qsort(m->keys, m->count, sizeof(*m->keys), by_key);
@@ -160,16 +160,16 @@ mover_list(struct mover *m, const char *prefix, struct waiter *w)
 			break;
 	}
 	pager_free(pager);
-	sort(m);
+	mover_sort(m);
 	return r;
 }
 
 int
 mover_add(struct mover *m, const char *key, const char *etag, uint64_t size)
 {
-	int r = append(m, key, etag, size);
+	int r = mover_append(m, key, etag, size);
 
-	sort(m);
+	mover_sort(m);
 	return r;
 }
 
@@ -195,7 +195,7 @@ reverse_one(const struct mover *m, const struct moved *k, struct mover *ret)
 
 	if (key == NULL)
 		return -ENOMEM;
-	r = append(ret, key, k->new_etag, k->size);
+	r = mover_append(ret, key, k->new_etag, k->size);
 	if (r < 0)
 		return r;
 	back = &ret->keys[ret->count - 1];
@@ -222,7 +222,7 @@ mover_reverse(const struct mover *m, struct mover *ret)
 		    k->state == MOVED_CHANGED)
 			r = reverse_one(m, k, ret);
 	}
-	sort(ret);
+	mover_sort(ret);
 	ret->is_free = true;
 	return r;
 }
@@ -333,17 +333,29 @@ put_marker(struct mover *m, struct moved *k, const struct s3_object *object,
 	return r;
 }
 
+/* The original is as ${object} says: it is what is copied next. */
+static int
+take_head(struct mover *m, struct moved *k, struct s3_object *object)
+{
+	bool is_same = k->noted != 0 && text_same(k->etag, object->etag);
+
+	free(k->etag);
+	k->etag = TAKE(object->etag);
+	k->size = object->size;
+	if (is_same || m->on_change == NULL)
+		return 0;
+	k->is_noted = false;
+	return m->on_change(m->on_change_arg, k);
+}
+
 int
 mover_again(struct mover *m, struct moved *k, struct waiter *w)
 {
 	struct s3_call call;
 	int r = head(m, k->key, w, &call);
 
-	if (r == 0) {
-		free(k->etag);
-		k->etag = TAKE(call.object.etag);
-		k->size = call.object.size;
-	}
+	if (r == 0)
+		r = take_head(m, k, &call.object);
 	if (r == 0 && is_marker(k))
 		r = put_marker(m, k, &call.object, w);
 	else if (r == 0)

@@ -52,7 +52,13 @@ struct moved {
 	char *new_etag;      /* of the copy; NULL: none given */
 	int64_t modified_ns; /* likewise; 0: not told */
 	int64_t was_ns;      /* of the original; likewise */
+	uint64_t noted;      /* the caller's: id of what it noted; 0: none */
+	bool is_noted;       /* likewise: that is right */
 };
+
+/* Called before a version is copied that was not listed, and after a copy that
+ * has another ETag than its original.  Returns: 0; -errno. */
+typedef int mover_change_fn(void *arg, struct moved *k);
 
 struct mover {
 	struct cache *cache;
@@ -63,6 +69,8 @@ struct mover {
 	size_t size;
 	struct progress *progress; /* borrowed; NULL: nobody looks */
 	bool is_free; /* nothing is under the new keys, as was listed */
+	mover_change_fn *on_change; /* NULL: nobody is told */
+	void *on_change_arg;
 };
 
 void mover_init(
@@ -73,9 +81,17 @@ void mover_fini(struct mover *m);
  * 1024 bytes. */
 int mover_list(struct mover *m, const char *prefix, struct waiter *w);
 
+/* Without asking: one more; mover_sort() before anything is looked for. */
+int mover_append(
+    struct mover *m, const char *key, const char *etag, uint64_t size);
+void mover_sort(struct mover *m);
+
 /* One more object; ${etag} may be NULL. */
 int mover_add(
     struct mover *m, const char *key, const char *etag, uint64_t size);
+
+/* The key that ${key} gets; owned; NULL: no memory. */
+char *mover_new_key(const struct mover *m, const char *key);
 
 /* The one of ${key}, or NULL; valid until the next is added. */
 struct moved *mover_find(struct mover *m, const char *key);
@@ -113,9 +129,6 @@ int mover_undo(struct mover *m, struct waiter *w);
 int mover_reverse(const struct mover *m, struct mover *ret);
 
 /* ---- private to mover*.c ---- */
-
-/* The key that ${key} gets; owned; NULL: no memory. */
-char *mover_new_key(const struct mover *m, const char *key);
 
 /* One more original is gone. */
 void mover_count_deleted(struct mover *m);

@@ -18,6 +18,7 @@
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/lock.h"
+#include "s3/base/text.h"
 #include "s3/base/wait.h"
 
 enum slot_state {
@@ -57,6 +58,10 @@ mover_copied(struct mover *m, struct moved *k, const struct s3_object *object)
 		atomic_fetch_add_explicit(
 		    &m->progress->copied, 1, memory_order_relaxed);
 	k->state = MOVED_COPIED;
+	if (m->on_change == NULL || text_same(k->etag, k->new_etag))
+		return;
+	k->is_noted = false; /* and is tried again, if it fails */
+	(void)m->on_change(m->on_change_arg, k);
 }
 
 /* On the net thread. */

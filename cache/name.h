@@ -133,6 +133,16 @@ int name_delete(
  * -ESTALE there is another; -errno: not known. */
 int name_is_there(struct cache *c, const char *key, const char *etag);
 
+/* What a HEAD of ${key} says; texts are owned: name_look_fini().  -ENOENT. */
+struct name_look {
+	char *etag;
+	char *token; /* NULL: none */
+	uint64_t size;
+};
+
+int name_look(struct cache *c, const char *key, struct name_look *ret);
+void name_look_fini(struct name_look *look);
+
 /* DELETE the marker ${key} of a directory, if it is one: -ENOTEMPTY if it
  * holds data (pailctl odd has it). */
 int name_delete_marker(struct cache *c, const char *key, struct waiter *w);

@@ -192,6 +192,29 @@ name_is_there(struct cache *c, const char *key, const char *etag)
 	return r;
 }
 
+int
+name_look(struct cache *c, const char *key, struct name_look *ret)
+{
+	struct s3_call head;
+	int r = head_run(c, key, &head);
+
+	if (r == 0) {
+		ret->etag = TAKE(head.object.etag);
+		ret->token = text_copy(token_of(&head.object));
+		ret->size = head.object.size;
+	}
+	s3_call_fini(&head);
+	return r;
+}
+
+void
+name_look_fini(struct name_look *look)
+{
+	free(look->etag);
+	free(look->token);
+	*look = (struct name_look){ 0 };
+}
+
 /* The DELETE failed with ${err} and may have had its effect. */
 static int
 settle_delete(struct cache *c, const char *key, const char *etag, int err)

@@ -7,6 +7,7 @@
 
 #include "cache/change.h"
 #include "cache/core.h"
+#include "cache/dir_recover.h"
 #include "cache/entry.h"
 #include "cache/fill.h"
 #include "cache/recover.h"
@@ -184,12 +185,16 @@ recover_run(struct cache *c)
 
 	if (c->config.read_only)
 		return 0; /* what is owed waits for a mount that may write */
-	r = db_rows_pending(c->db, note_row, &o);
+	r = dir_recover_start(c);
+	if (r == 0)
+		r = db_rows_pending(c->db, note_row, &o);
 	if (r == 0)
 		r = o.r;
 	for (size_t i = 0; r == 0 && i < o.count; i++) {
 		struct row row = { 0 };
 
+		if (dir_recover_hides(c, o.ids[i]))
+			continue;
 		r = settle(c, o.ids[i], &row);
 		if (r == 0 && row.id != 0)
 			r = resume(c, &row);

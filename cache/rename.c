@@ -94,24 +94,31 @@ replace_target(struct rename *m)
 	return db_row_put(m->cache->db, &now);
 }
 
-/* The old name, while its object is being deleted: the DELETE leaves next. */
-static int
-put_stub(struct rename *m, struct row *stub)
+/* The DELETE leaves next. */
+int
+rename_put_stub(struct cache *c, struct row *stub)
 {
-	int r = db_number(m->cache->db, &stub->id);
+	int r = db_number(c->db, &stub->id);
 
 	stub->name_state = NAME_PRESENT;
 	apply(stub, NAME_ON_UNLINK);
 	apply(stub, NAME_ON_DELETE_SEND);
 	stub->node = stub->id;
+	stub->uid = UINT32_MAX;
+	stub->gid = UINT32_MAX;
+	stub->changed_ms = cache_now_ms(c);
+	stub->seen_ms = stub->changed_ms;
+	return r == 0 ? db_row_put(c->db, stub) : r;
+}
+
+/* The old name, while its object is being deleted. */
+static int
+put_stub(struct rename *m, struct row *stub)
+{
 	stub->parent = m->from.parent;
 	stub->name = m->from.name;
 	stub->kind = m->from.kind;
-	stub->uid = UINT32_MAX;
-	stub->gid = UINT32_MAX;
-	stub->changed_ms = cache_now_ms(m->cache);
-	stub->seen_ms = stub->changed_ms;
-	return r == 0 ? db_row_put(m->cache->db, stub) : r;
+	return rename_put_stub(m->cache, stub);
 }
 
 int
@@ -146,8 +153,8 @@ is_taken(struct cache *c, const struct row *stub)
 
 /* Within a transaction: what was to be deleted is gone (${r} 0), or there
  * still: its name is back, and is looked at before it is believed. */
-static int
-end_stub(struct cache *c, uint64_t id, int r)
+int
+rename_end_stub(struct cache *c, uint64_t id, int r)
 {
 	int64_t now = cache_now_ms(c);
 	struct change_times times = { .seen_ms = now, .changed_ms = now };
@@ -197,7 +204,7 @@ end_file(struct rename *m, const struct row *stub, int r)
 	if (m->has_to)
 		err = remove_target(m);
 	if (err == 0 && stub != NULL)
-		err = end_stub(m->cache, stub->id, r);
+		err = rename_end_stub(m->cache, stub->id, r);
 	err = change_end(&ch, err);
 	if (err < 0 && m->has_to)
 		nameless_drop(m->cache, m->to.node);
@@ -205,24 +212,6 @@ end_file(struct rename *m, const struct row *stub, int r)
 	if (err == 0 && is_due)
 		writeback_attrs(m->cache, m->from.id);
 	return err;
-}
-
-void
-rename_end_dir(struct cache *c, const struct row *stub, int r)
-{
-	int err = db_begin(c->db);
-
-	if (err == 0) {
-		err = end_stub(c, stub->id, r);
-		if (err == 0)
-			err = db_commit(c->db);
-		else
-			db_rollback(c->db);
-	}
-	if (err < 0)
-		log_warn("'%s' stays hidden until the next start: the cache's "
-			 "database fails",
-		    stub->name);
 }
 
 void

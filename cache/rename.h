@@ -70,9 +70,13 @@ int rename_move(struct rename *m, struct change *ch, struct row *stub);
  */
 void rename_end(struct rename *m, const struct row *stub, int r);
 
-/* Likewise, of a directory; but only the stub is seen to, and nothing is said.
- */
-void rename_end_dir(struct cache *c, const struct row *stub, int r);
+/* Within a transaction, likewise, but only the stub of ${id} is seen to, and
+ * nothing is said. */
+int rename_end_stub(struct cache *c, uint64_t id, int r);
+
+/* Within a transaction: hide the name that ${stub} has (its parent and kind
+ * are set, too), as one whose DELETE is on its way.  Sets stub->id. */
+int rename_put_stub(struct cache *c, struct row *stub);
 
 /**
  * rename_back(m, ch, stub, is_lost):

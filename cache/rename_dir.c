@@ -10,8 +10,11 @@
  *          What fails before 3 is undone.  If S3 refuses 4, all is put back
  *          in the same way, the other way round: what was deleted already is
  *          copied back, the row moves back, the copies are deleted.  If that
- *          fails, too, or how 4 ended is not known, the new name is believed,
- *          where all is for certain, and what is left shows under the old one.
+ *          is refused, too, the new name is believed, where all is for
+ *          certain, and what is left shows under the old one.
+ *          What does not come to its end, because S3 does not answer or the
+ *          daemon is killed, dir_recover.h ends, by the journal that is kept
+ *          from before 2 until all is over: dir_journal.h.
  *          Who writes below meanwhile: dir_move.h.
  */
 #include "cache/rename.h"
@@ -22,7 +25,9 @@
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/dir_finish.h"
 #include "cache/dir_move.h"
+#include "cache/dir_recover.h"
 #include "cache/keep.h"
 #include "cache/name.h"
 #include "cache/view.h"
@@ -166,16 +171,25 @@ copy_and_commit(struct dir_move *d, struct row *stub, struct waiter *w)
 	return r < 0 ? r : -EBUSY;
 }
 
+/* The copies go.  ${r}: why. */
 static void
-undo(struct dir_move *d)
+undo(struct dir_move *d, int r)
 {
 	struct rename *m = d->rename;
 
 	progress_stage(&d->progress, PROGRESS_UNDOING);
-	if (mover_undo(&d->mover, NULL) < 0)
+	log_debug("rename of '%s' is undone: %s", m->key, strerror(-r));
+	r = mover_undo(&d->mover, NULL);
+	if (r < 0 && dir_finish_later(r)) {
+		d->left = r;
+		return;
+	}
+	if (r < 0)
 		log_warn("'%s' was not renamed, but copies may be left below "
 			 "'%s': remove them",
 		    m->key, m->new_key);
+	dir_journal_end(m->cache, d->journal.id,
+	    d->journal.is_back ? 0 : d->journal.hidden, r);
 }
 
 /* ---- the end ---- */
@@ -221,36 +235,56 @@ back_init(struct dir_move *d, struct dir_move *b, struct rename *m)
 static void
 end_back(struct dir_move *b, const struct row *stub, bool was_replaced)
 {
+	struct cache *c = b->rename->cache;
 	int r = mover_delete(&b->mover, NULL);
 
+	if (r < 0 && r != -ESTALE && dir_finish_later(r)) {
+		b->left = r;
+		return;
+	}
 	if (r < 0 && r != -ESTALE)
 		log_warn("'%s' was put back, but copies are left below '%s' "
 			 "(%s): remove them",
 		    b->rename->new_key, b->rename->key, strerror(-r));
-	rename_end_dir(b->rename->cache, stub, was_replaced ? -EEXIST : r);
+	dir_journal_end(c, b->journal.id, stub->id, was_replaced ? -EEXIST : r);
+}
+
+/* The rows are at the old name again. */
+static void
+end_put_back(struct dir_move *d, struct dir_move *b, const struct row *stub)
+{
+	dir_move_tell(b);
+	dir_move_drop_locks(b);
+	end_back(b, stub, d->rename->has_to);
+	tell_back(d->rename);
+	/* What is left is left of this one. */
+	d->journal.id = b->journal.id;
+	d->left = b->left;
 }
 
 /* The originals stay: put all back.  ${stub}: the old name. */
 static int
 put_back(struct dir_move *d, const struct row *stub)
 {
-	struct dir_move b = { 0 };
+	struct dir_move b = { .journal = { .is_back = true,
+				  .hidden = stub->id,
+				  .ends = d->journal.id } };
 	struct rename m;
 	struct row b_stub = { 0 };
 	int r = back_init(d, &b, &m);
 
 	progress_stage(&d->progress, PROGRESS_UNDOING);
-	b.replaced = stub->id;
 	if (r == 0)
-		r = copy_and_commit(&b, &b_stub, NULL);
+		r = dir_journal_begin(&b.journal);
 	if (r == 0) {
-		dir_move_tell(&b);
-		dir_move_drop_locks(&b);
-		end_back(&b, &b_stub, d->rename->has_to);
-		tell_back(d->rename);
-	} else {
-		undo(&b);
+		r = copy_and_commit(&b, &b_stub, NULL);
+		if (r == 0)
+			end_put_back(d, &b, &b_stub);
+		else
+			undo(&b, r);
 	}
+	if (r < 0 && b.left < 0)
+		dir_recover_add(m.cache, NULL, b.journal.id, b.left);
 	dir_move_fini(&b);
 	row_fini(&m.dir);
 	row_fini(&m.new_dir);
@@ -262,6 +296,7 @@ put_back(struct dir_move *d, const struct row *stub)
 static int
 delete_old(struct dir_move *d, const struct row *stub)
 {
+	struct rename *m = d->rename;
 	int r, left = 0;
 
 	progress_stage(&d->progress, PROGRESS_DELETING);
@@ -274,11 +309,15 @@ delete_old(struct dir_move *d, const struct row *stub)
 	/* It was deleted, whatever was said. */
 	if (left == 0 && r < 0)
 		r = mover_has_changed(&d->mover) ? -ESTALE : 0;
-	if (r < 0 && r != -ESTALE)
+	if (left != 0 && dir_finish_later(r)) {
+		d->left = r;
+		return r;
+	}
+	if (left != 0)
 		log_warn("'%s' is '%s' now, but what S3 has under the old name "
 			 "could not be deleted (%s): it shows again, remove it",
-		    d->rename->key, d->rename->new_key, strerror(-r));
-	rename_end_dir(d->rename->cache, stub, r);
+		    m->key, m->new_key, strerror(-r));
+	dir_journal_end(m->cache, d->journal.id, stub->id, r);
 	return r == -ESTALE ? 0 : r; /* another's: made meanwhile */
 }
 
@@ -289,11 +328,13 @@ move_dir(struct dir_move *d, struct waiter *w)
 	struct row stub = { 0 };
 	int r = list(d, w);
 
+	if (r == 0)
+		r = dir_journal_begin(&d->journal);
 	if (r < 0)
 		return r;
 	r = copy_and_commit(d, &stub, w);
 	if (r < 0) {
-		undo(d);
+		undo(d, r);
 		return r;
 	}
 	dir_move_tell(d);
@@ -304,8 +345,7 @@ move_dir(struct dir_move *d, struct waiter *w)
 int
 rename_dir(struct rename *m, struct waiter *w)
 {
-	struct keylocks *locks = &m->cache->keylocks;
-	struct keylock lock = { 0 }, new_lock = { 0 };
+	struct dir_job *job = NULL;
 	struct dir_move d = { .rename = m };
 	int r;
 
@@ -317,15 +357,15 @@ rename_dir(struct rename *m, struct waiter *w)
 	if (r == 0 && m->dir.id != m->new_dir.id)
 		r = keep_parent(m->cache, m->dir.id, m->from.id, w);
 	if (r == 0)
-		r = keylock_take_two(
-		    locks, m->key, m->new_key, w, &lock, &new_lock);
-	if (r == 0) {
+		r = dir_job_new(m->cache, m->key, m->new_key, w, &job);
+	if (r == 0)
 		r = rename_reread(m);
-		if (r == 0)
-			r = move_dir(&d, w);
-		keylock_drop(locks, &lock);
-		keylock_drop(locks, &new_lock);
-	}
+	if (r == 0)
+		r = move_dir(&d, w);
+	if (d.left < 0)
+		dir_recover_add(m->cache, job, d.journal.id, d.left);
+	else
+		dir_job_free(m->cache, job);
 	progress_end(&m->cache->progresses, &d.progress);
 	dir_move_fini(&d);
 	return r;

@@ -141,7 +141,7 @@ fail_lists(struct s3 *bucket, const struct s3_call *call)
 static void
 test_unknown(void **state)
 {
-	uint64_t d;
+	uint64_t d, left = 1;
 
 	(void)state;
 	put_many("d/", 5);
@@ -153,9 +153,13 @@ test_unknown(void **state)
 	fake_before(s3, NULL);
 	assert_int_equal(fake_objects(s3, "g/"), 5);
 	assert_int_equal(get(ROOT, "g").node, d);
-	/* What is left shows. */
-	assert_int_equal(fake_objects(s3, "d/"), 5);
-	assert_int_not_equal(get(ROOT, "d").node, d);
+	/* What is left does not show, and goes when the server is back. */
+	assert_false(exists(ROOT, "d"));
+	assert_int_equal(cache_drain(cache, NULL, &left), 0);
+	assert_int_equal(left, 0);
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+	assert_int_equal(fake_objects(s3, "g/"), 5);
+	assert_false(exists(ROOT, "d"));
 }
 
 static const char *refused_copy;
