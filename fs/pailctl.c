@@ -73,6 +73,35 @@ print_count(json_t *from, const char *name, const char *label)
 	    json_integer_value(json_object_get(from, name)));
 }
 
+/* A path below the mount, quoted where it must be. */
+static const char *
+path_text(json_t *from, const char *name)
+{
+	json_t *path = json_object_get(from, name);
+
+	return json_string_value(json_object_get(path, "text"));
+}
+
+/* "  a -> b: copying, 12 of 2000 copied" */
+static void
+print_renames(json_t *list)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one)
+	{
+		(void)printf("%-16s %s -> %s: %s, %" JSON_INTEGER_FORMAT
+			     " of %" JSON_INTEGER_FORMAT
+			     " copied, %" JSON_INTEGER_FORMAT " deleted\n",
+		    "rename", path_text(one, "from"), path_text(one, "to"),
+		    json_string_value(json_object_get(one, "stage")),
+		    json_integer_value(json_object_get(one, "copied")),
+		    json_integer_value(json_object_get(one, "total")),
+		    json_integer_value(json_object_get(one, "deleted")));
+	}
+}
+
 static void
 print_status(json_t *status)
 {
@@ -110,6 +139,7 @@ print_status(json_t *status)
 	print_count(cache, "failed_files", "  refused by S3");
 	print_count(cache, "dirty_attrs", "  attributes");
 	print_count(cache, "conflicts", "conflicts");
+	print_renames(json_object_get(status, "renames"));
 	print_size(s3, "bytes_down", "S3 down");
 	print_size(s3, "bytes_up", "S3 up");
 	print_count(s3, "in_flight", "S3 in flight");

@@ -59,6 +59,34 @@ cache_json(struct cache *c, const char *dir)
 	return NULL;
 }
 
+/* A path below the mount: as text, and quoted as keys are. */
+static json_t *
+path_json(const char *path)
+{
+	return path == NULL ? json_null()
+			    : delivery_key_json(path, strlen(path));
+}
+
+static bool
+add_renaming(void *arg, const struct cache_renaming *it)
+{
+	json_t *one = json_pack("{s:o, s:o, s:s, s:I, s:I, s:I}", "from",
+	    path_json(it->from), "to", path_json(it->to), "stage", it->stage,
+	    "total", (json_int_t)it->all, "copied", (json_int_t)it->copied,
+	    "deleted", (json_int_t)it->deleted);
+
+	return json_array_append_new(arg, one) == 0;
+}
+
+static json_t *
+renames_json(struct cache *c)
+{
+	json_t *list = json_array();
+
+	cache_renames_list(c, add_renaming, list);
+	return list;
+}
+
 /* NULL where there is none: pack's "s?" makes it null. */
 json_t *
 status_json(const struct status *st)
@@ -66,13 +94,14 @@ status_json(const struct status *st)
 	const struct options *o = st->options;
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:b, s:I,"
-			 " s:I, s:o}",
+			 " s:I, s:o, s:o}",
 	    "state", "mounted", "pid", (int)getpid(), "version", PAILFS_VERSION,
 	    "bucket", o->bucket, "prefix", o->prefix, "endpoint", o->endpoint,
 	    "region", st->region, "mountpoint", o->mountpoint, "read_only",
 	    o->ro ? 1 : 0, "uptime_s", (json_int_t)(time(NULL) - st->since_s),
 	    "kernel_inodes", (json_int_t)inodes_count(&st->session->inodes),
-	    "cache", cache_json(st->cache, o->cache));
+	    "renames", renames_json(st->cache), "cache",
+	    cache_json(st->cache, o->cache));
 }
 
 json_t *
@@ -114,14 +143,6 @@ status_odd(struct cache *c, uint64_t from)
 
 	return filled(
 	    list, cache_odd_list(c, from, STATUS_ODD_MAX, add_odd, list));
-}
-
-/* A path below the mount: as text, and quoted as keys are. */
-static json_t *
-path_json(const char *path)
-{
-	return path == NULL ? json_null()
-			    : delivery_key_json(path, strlen(path));
 }
 
 static bool

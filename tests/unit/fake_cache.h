@@ -403,6 +403,19 @@ cache_bytes_put(struct cache *c, struct cache_bytes *b)
 	free(b->owner);
 }
 
+void
+cache_renames_list(struct cache *c, cache_renaming_fn *fn, void *arg)
+{
+	const struct cache_renaming one = { .from = "a",
+		.to = "b/\xff",
+		.stage = "copying",
+		.all = 5,
+		.copied = 3 };
+
+	(void)c;
+	(void)fn(arg, &one);
+}
+
 int
 cache_odd_list(
     struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg)
