@@ -13,6 +13,7 @@
 #include "cache/db_journal.h"
 #include "cache/mover.h"
 #include "cache/rename.h"
+#include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 #include "s3/base/text.h"
 
@@ -136,6 +137,16 @@ dir_journal_commit(struct dir_journal *j, const struct row *stub)
 	return r;
 }
 
+/* The name is not hidden any more: it may be there. */
+static void
+tell_shown(struct cache *c, uint64_t hidden)
+{
+	AUTO(row_fini) struct row row = { 0 };
+
+	if (c->hooks.changed != NULL && db_row_by_id(c->db, hidden, &row) == 0)
+		c->hooks.changed(c->hooks.arg, row.parent, row.name, 0);
+}
+
 void
 dir_journal_end(struct cache *c, uint64_t id, uint64_t hidden, int r)
 {
@@ -151,6 +162,8 @@ dir_journal_end(struct cache *c, uint64_t id, uint64_t hidden, int r)
 		else
 			db_rollback(c->db);
 	}
+	if (err == 0 && r < 0)
+		tell_shown(c, hidden);
 	if (err < 0)
 		log_warn("the cache's database fails (%s): what was a folder's "
 			 "name stays hidden until the next mount",

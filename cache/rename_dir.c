@@ -194,9 +194,10 @@ undo(struct dir_move *d, int r)
 
 /* ---- the end ---- */
 
-/* What the kernel was told of both names meanwhile is not so any more. */
+/* It failed, but what the kernel was told of both names may not be so any
+ * more. */
 static void
-tell_back(const struct rename *m)
+tell_names(const struct rename *m)
 {
 	const struct cache_hooks *hooks = &m->cache->hooks;
 
@@ -256,7 +257,6 @@ end_put_back(struct dir_move *d, struct dir_move *b, const struct row *stub)
 	dir_move_tell(b);
 	dir_move_drop_locks(b);
 	end_back(b, stub, d->rename->has_to);
-	tell_back(d->rename);
 	/* What is left is left of this one. */
 	d->journal.id = b->journal.id;
 	d->left = b->left;
@@ -339,7 +339,10 @@ move_dir(struct dir_move *d, struct waiter *w)
 	}
 	dir_move_tell(d);
 	dir_move_drop_locks(d);
-	return delete_old(d, &stub);
+	r = delete_old(d, &stub);
+	if (r < 0)
+		tell_names(d->rename);
+	return r;
 }
 
 int

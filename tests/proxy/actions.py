@@ -185,6 +185,17 @@ class CutXml(Fault):
         return ans
 
 
+@fault("keep")
+class Keep(Fault):
+    """DeleteObjects: AccessDenied for keys that match; needs conditions."""
+
+    def __init__(self, keys=""):
+        self.keys = re.compile(keys)
+
+    async def before(self, x):
+        x.kept = self.keys
+
+
 @fault("body")
 class Body(Fault):
     """Status 200 (or another) and a body of the test's choice."""

@@ -166,7 +166,9 @@ class Conditions:
         asked = [item for item in x.batch if item[2] is not None]
         etags = await asyncio.gather(
             *(self._etag(bucket, key, version) for key, version, _ in asked))
-        refused = {}
+        refused = {(key, version): "AccessDenied"
+                   for key, version, _ in x.batch
+                   if x.kept and x.kept.search(key)}
         for (key, version, wanted), etag in zip(asked, etags):
             status = unmet(etag, wanted)
             if status:

@@ -30,6 +30,7 @@ class Exchange:
         self.entry = proxy.record.begin(req, conn)
         self.fault = proxy.rules.pick(req)
         self.body = None        # the request's body, if somebody took it
+        self.kept = None        # pattern of keys that are not deleted
         self.unread = req.frame != 0
         self.close = req.headers.get("connection", "").lower() == "close"
         self.last_byte = time.monotonic()
