@@ -24,6 +24,7 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 #include "s3/base/text.h"
+#include "s3/base/wait.h"
 
 #define SET_TIMES (CACHE_SET_ATIME | CACHE_SET_MTIME | CACHE_SET_CTIME)
 #define SET_ROW   (CACHE_SET_MODE | CACHE_SET_UID | CACHE_SET_GID | SET_TIMES)
@@ -131,13 +132,14 @@ send_copy(struct cache *c, const struct row *row, const char *key,
 }
 
 /* S3 has them. */
-static void
+static int
 note_sent(
     struct change *ch, const struct row *sent, const struct copy_result *result)
 {
+	int r = text_replace(&ch->row.token, sent->token);
+
 	change_attrs(ch, same_attrs(&ch->row, sent) ? ATTRS_ON_SEND_OK
 						    : ATTRS_ON_SEND_STALE);
-	text_set(&ch->row.token, text_copy(sent->token));
 	ch->row.attrs = ROW_ATTRS_KNOWN;
 	ch->row.seen_ms = result->sent_ms;
 	if (ch->row.mtime_ns == 0)
@@ -146,27 +148,28 @@ note_sent(
 	ch->row.modified_ns = 0;
 	if (ch->row.kind == ROW_DIR) {
 		ch->row.marker = ROW_MARKER_SLASH;
-		return;
+		return r;
 	}
-	text_set(&ch->row.etag, text_copy(result->etag));
-	text_set(&ch->row.version_id, text_copy(result->version_id));
+	if (r == 0)
+		r = text_replace(&ch->row.etag, result->etag);
+	return r == 0 ? text_replace(&ch->row.version_id, result->version_id)
+		      : r;
 }
 
-/* What became of it, into the row; true: it has to be sent again. */
-static bool
-end_send(struct cache *c, const struct row *sent,
-    const struct copy_result *result, int err)
+/* What became of it, into the row; whether it has to be sent again. */
+static int
+try_end_send(struct cache *c, const struct row *sent,
+    const struct copy_result *result, int err, bool *ret_again)
 {
 	struct change ch;
+	int r = change_begin(c, sent->id, &ch);
 
-	if (change_begin(c, sent->id, &ch) < 0)
-		return false;
+	*ret_again = false;
+	if (r < 0)
+		return r;
 	if (err == 0) {
-		note_sent(&ch, sent, result);
+		r = note_sent(&ch, sent, result);
 	} else if (err == -ESTALE || err == -ENOENT) {
-		log_warn("'%s' was changed by another: its new mode, owner or "
-			 "times are not kept",
-		    sent->name);
 		change_attrs(&ch, ATTRS_ON_SEND_412);
 		change_attrs(&ch, ATTRS_ON_DROP);
 		fill_clear(&ch.row);
@@ -177,8 +180,27 @@ end_send(struct cache *c, const struct row *sent,
 	} else {
 		change_attrs(&ch, ATTRS_ON_SEND_FATAL);
 	}
-	(void)change_end(&ch, 0); /* METADIRTY else: sent again */
-	return ch.row.attr_state == ATTRS_METADIRTY;
+	*ret_again = ch.row.attr_state == ATTRS_METADIRTY;
+	return change_end(&ch, r);
+}
+
+/* Likewise; true: it has to be sent again.  A row that says SENDING when all
+ * is over would never be sent again: for want of memory it is tried until
+ * there is some. */
+static bool
+end_send(struct cache *c, const struct row *sent,
+    const struct copy_result *result, int err)
+{
+	bool again;
+	int r;
+
+	if (err == -ESTALE || err == -ENOENT)
+		log_warn("'%s' was changed by another: its new mode, owner or "
+			 "times are not kept",
+		    sent->name);
+	while ((r = try_end_send(c, sent, result, err, &again)) == -ENOMEM)
+		wait_for_memory();
+	return r == 0 && again; /* METADIRTY else: sent again */
 }
 
 static int

@@ -9,6 +9,8 @@
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
+#define MEMORY_PAUSE_NS 10000000
+
 static void
 must(int r)
 {
@@ -119,6 +121,14 @@ waiter_wait_in(struct waiter *w, struct list *list, struct lock *lock)
 	lock_take(lock);
 	list_remove(&w->link);
 	return r;
+}
+
+void
+wait_for_memory(void)
+{
+	const struct timespec pause = { .tv_nsec = MEMORY_PAUSE_NS };
+
+	(void)nanosleep(&pause, NULL); /* or less */
 }
 
 void

@@ -59,6 +59,10 @@ int waiter_wait(struct waiter *w, int64_t ms);
  */
 int waiter_wait_in(struct waiter *w, struct list *list, struct lock *lock);
 
+/* Before what S3 has answered is noted again, which had no memory: it must not
+ * be given up.  A moment. */
+void wait_for_memory(void);
+
 /* Wake all waiters linked in ${head}.  The lock that guards it is held. */
 void waiter_wake_all(struct list *head);
 
