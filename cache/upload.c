@@ -176,9 +176,12 @@ finish_row(struct flush *f)
 	    &ch, f->stale_attrs ? ATTRS_ON_SEND_STALE : ATTRS_ON_SEND_OK);
 	if (ch.row.name_state == NAME_CREATING)
 		change_name(&ch, NAME_ON_CREATE_OK);
-	text_set(&ch.row.etag, text_copy(f->out.etag));
-	text_set(&ch.row.version_id, text_copy(f->out.version_id));
-	text_set(&ch.row.token, text_copy(f->row.token));
+	if (r == 0)
+		r = text_replace(&ch.row.etag, f->out.etag);
+	if (r == 0)
+		r = text_replace(&ch.row.version_id, f->out.version_id);
+	if (r == 0)
+		r = text_replace(&ch.row.token, f->row.token);
 	ch.row.size = f->size;
 	ch.row.modified_ns = 0; /* ours: not seen yet */
 	ch.row.attrs = ROW_ATTRS_KNOWN;
@@ -242,7 +245,7 @@ leave(
 	(void)chunk_flush(&e->chunk); /* what is kept, however this ends */
 	if (change_begin_node(f->cache, e->node, &ch) == 0) {
 		if (bytes == BYTES_ON_PUT_LOST)
-			text_set(&ch.row.token, text_copy(f->row.token));
+			(void)text_replace(&ch.row.token, f->row.token);
 		(void)change_bytes(&ch, bytes); /* it cannot refuse */
 		change_attrs(&ch, attrs);
 		if (attrs == ATTRS_ON_SEND_LOST)
@@ -258,11 +261,16 @@ static int
 adopt(struct flush *f, uint64_t size)
 {
 	struct entry *e = f->entry;
+	int r;
 
 	text_set(&f->etag, TAKE(f->out.etag));
 	f->is_new = f->etag == NULL;
 	lock_take(&e->lock);
-	text_set(&e->etag, text_copy(f->etag));
+	r = text_replace(&e->etag, f->etag);
+	if (r < 0) {
+		lock_drop(&e->lock);
+		return r;
+	}
 	e->is_new = f->is_new;
 	e->object_size = size;
 	e->lost = 0; /* this one can be reached */
