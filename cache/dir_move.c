@@ -17,8 +17,8 @@
 #include "cache/rename.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
-#include "s3/base/log.h"
 #include "s3/base/text.h"
+#include "s3/base/wait.h"
 
 int
 dir_move_init(struct dir_move *d)
@@ -277,8 +277,8 @@ move_below(struct dir_move *d, uint64_t id, int64_t now_ms)
 	return r == 0 ? db_row_put(c->db, &row) : r;
 }
 
-void
-dir_move_tell(struct dir_move *d)
+static int
+try_tell(struct dir_move *d)
 {
 	struct rename *m = d->rename;
 	struct cache *c = m->cache;
@@ -295,9 +295,14 @@ dir_move_tell(struct dir_move *d)
 		r = key == NULL ? -ENOMEM
 				: entries_rekey(c, key, key, k->new_etag);
 	}
-	if (r < 0)
-		log_error("out of memory: what is open below '%s' is lost",
-		    m->new_key);
+	return r;
+}
+
+void
+dir_move_tell(struct dir_move *d)
+{
+	while (try_tell(d) < 0)
+		wait_for_memory();
 }
 
 /* ---- the commit ---- */

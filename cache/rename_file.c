@@ -35,6 +35,7 @@
 #include "cache/writeback.h"
 #include "s3/base/log.h"
 #include "s3/base/text.h"
+#include "s3/base/wait.h"
 
 #define TRIES 2 /* of the DELETE */
 
@@ -245,21 +246,25 @@ tell_unsent(struct file_move *f, const char *etag)
 	return r;
 }
 
-/* What is open reads and sends there from now on. */
-static void
-tell_entries(struct file_move *f)
+static int
+try_tell(struct file_move *f)
 {
 	struct rename *m = f->rename;
 	int r = 0;
 
 	if (!f->base.is_version)
 		r = tell_unsent(f, f->to_base.etag);
-	if (r == 0)
-		r = entries_rekey(m->cache, m->key, m->new_key,
-		    f->base.is_version ? f->made.etag : NULL);
-	if (r < 0)
-		log_error(
-		    "out of memory: what is open of '%s' is lost", m->new_key);
+	return r < 0 ? r
+		     : entries_rekey(m->cache, m->key, m->new_key,
+			   f->base.is_version ? f->made.etag : NULL);
+}
+
+/* What is open reads and sends there from now on. */
+static void
+tell_entries(struct file_move *f)
+{
+	while (try_tell(f) < 0)
+		wait_for_memory();
 }
 
 /* ---- back ---- */
@@ -311,6 +316,20 @@ commit_back(struct file_move *f, const struct row *stub)
 	return r;
 }
 
+static int
+try_tell_back(struct file_move *f)
+{
+	struct rename *m = f->rename;
+	int r = 0;
+
+	if (!f->base.is_version)
+		r = tell_unsent(f, f->base.etag);
+	return r < 0 ? r
+		     : entries_rekey_but(m->cache, m->new_key, m->key,
+			   f->base.is_version ? f->base.etag : NULL,
+			   m->has_to ? m->to.node : 0);
+}
+
 /* The old object stays, for ${why}: so does its name. */
 static void
 put_back(struct file_move *f, const struct row *stub, int why)
@@ -322,15 +341,8 @@ put_back(struct file_move *f, const struct row *stub, int why)
 		rename_end(m, stub, why);
 		return;
 	}
-	if (!f->base.is_version)
-		r = tell_unsent(f, f->base.etag);
-	if (r == 0)
-		r = entries_rekey_but(m->cache, m->new_key, m->key,
-		    f->base.is_version ? f->base.etag : NULL,
-		    m->has_to ? m->to.node : 0);
-	if (r < 0)
-		log_error(
-		    "out of memory: what is open of '%s' is lost", m->key);
+	while (try_tell_back(f) < 0)
+		wait_for_memory();
 	if (f->base.is_version)
 		undo_copy(f, why, true);
 }
