@@ -92,7 +92,8 @@ fail(struct flight *f, int err)
 	lock_drop(&f->lock);
 }
 
-static void
+/* Returns: whether it is on its way. */
+static bool
 send(struct flight *f, struct slot *slot, struct moved *k)
 {
 	struct s3_call *call = &slot->call;
@@ -100,7 +101,7 @@ send(struct flight *f, struct slot *slot, struct moved *k)
 	slot->new_key = mover_new_key(f->mover, k->key);
 	if (slot->new_key == NULL) {
 		fail(f, -ENOMEM);
-		return;
+		return false;
 	}
 	s3_call_init(call, S3_COPY_OBJECT);
 	call->key = slot->new_key;
@@ -115,6 +116,7 @@ send(struct flight *f, struct slot *slot, struct moved *k)
 	slot->state = SLOT_BUSY;
 	lock_drop(&f->lock);
 	s3_submit(f->mover->cache->s3, call);
+	return true;
 }
 
 /* A marker that the server does not copy: it is stored anew, as others are
@@ -183,9 +185,9 @@ step(struct flight *f)
 		if (state == SLOT_DONE)
 			take(f, slot);
 		k = state != SLOT_BUSY ? next_key(f) : NULL;
-		if (k != NULL)
-			send(f, slot, k);
-		is_busy = is_busy || state == SLOT_BUSY || k != NULL;
+		is_busy = is_busy || state == SLOT_BUSY;
+		if (k != NULL && send(f, slot, k))
+			is_busy = true;
 	}
 	return is_busy;
 }
