@@ -16,6 +16,7 @@
 
 #define BUFFER_LARGE 262144L /* as measured: more is no faster */
 #define BUFFER_SMALL 16384L
+#define UPLOAD_SMALL 65536L /* as libcurl has it */
 #define LARGE_BODY   262144 /* from here on the large buffer pays */
 #define CONNECT_MS   10000
 
@@ -275,9 +276,9 @@ set_method(CURL *easy, struct exchange *x)
 		(void)curl_easy_setopt(easy, CURLOPT_READDATA, x);
 		(void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
 		(void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, x);
-		if (x->body_len >= LARGE_BODY)
-			(void)curl_easy_setopt(
-			    easy, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_LARGE);
+		/* Always: a curl_easy_reset() without memory leaves it 0. */
+		(void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
+		    x->body_len >= LARGE_BODY ? BUFFER_LARGE : UPLOAD_SMALL);
 	} else if (strcmp(x->method, "HEAD") == 0) {
 		(void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
 		return 0;
@@ -294,6 +295,8 @@ exchange_set_up(
     struct exchange *x, void *easy, const struct http_config *config)
 {
 	long timeout = (long)config->timeout_s * 1000;
+	const char *host = strstr(x->url, "://");
+	const char *target = host == NULL ? NULL : strchr(host + 3, '/');
 
 #define SET(option, value) (void)curl_easy_setopt(easy, (option), (value))
 	SET(CURLOPT_PRIVATE, x);
@@ -304,7 +307,6 @@ exchange_set_up(
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -323,7 +325,12 @@ exchange_set_up(
 	SET(CURLOPT_PREREQDATA, x);
 	SET(CURLOPT_HTTPHEADER, x->headers);
 #undef SET
+	/* The target as it was signed: of its own, libcurl sends a request
+	 * without the query if it has no memory for that. */
 	if (curl_easy_setopt(easy, CURLOPT_URL, x->url) != CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, target) !=
+		CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") !=
 		CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_USERAGENT, config->user_agent) !=
