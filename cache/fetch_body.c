@@ -89,7 +89,9 @@ take_beside_changes(
 			    f, gap_off, (size_t)(gap_end - gap_off));
 		at = gap_end;
 	}
-	f->at = off + len;
+	/* Who waits for what could not be written is told why, by the end. */
+	if (r == 0)
+		f->at = off + len;
 	fetch_wake_locked(e, off, off + len, 0);
 	lock_drop(&e->lock);
 	return r;
