@@ -59,8 +59,8 @@ parse_number(const char *s, char end, uint64_t *ret)
 		return NULL;
 	errno = 0;
 	n = strtoull(s, &rest, 10);
-	if (errno != 0 || *rest != end)
-		return NULL;
+	if (errno != 0 || *rest != end || n > INT64_MAX)
+		return NULL; /* of bytes, no file has as many */
 	*ret = n;
 	return end == '\0' ? rest : rest + 1;
 }

@@ -317,7 +317,8 @@ xml_set_number(uint64_t *n, const char *text)
 		return -EDOM;
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (errno != 0 || *end != '\0')
+	/* Of bytes, no file has more than an off_t can count. */
+	if (errno != 0 || *end != '\0' || value > INT64_MAX)
 		return -EDOM;
 	*n = value;
 	return 0;
