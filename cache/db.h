@@ -211,6 +211,45 @@ int db_crc_get(struct db *db, uint64_t node, uint64_t page,
 int db_crc_put(struct db *db, uint64_t node, uint64_t page,
     const uint32_t crc[DB_CRC_PAGE]);
 
+/* ---- intents: what was acknowledged, and S3 has not yet ---- */
+
+/* What is owed.  Stored: the numbers stay. */
+enum db_intent_kind {
+	DB_INTENT_BYTES = 1 /* the bytes of a file, as it is, to be sent: a
+			       close or fsync of them was acknowledged; one an
+			       entry.  source_key, etag: where those of its
+			       base lie, if not under its own key */
+};
+
+struct db_intent {
+	uint64_t id;    /* 0: a new one */
+	uint64_t entry; /* id of the row */
+	enum db_intent_kind kind;
+	char *key; /* owned; "": by name */
+	char *source_key;
+	char *etag; /* owned, NULL, as the two around it */
+	char *token;
+	uint64_t generation;
+	int state;
+	int64_t made_ms; /* since when it is owed */
+};
+
+/* Free its strings. */
+void db_intent_fini(struct db_intent *intent);
+
+/* The (first) one of row ${entry}: -ENOENT.  Memory: db_intent_fini(). */
+int db_intent_get(struct db *db, uint64_t entry, enum db_intent_kind kind,
+    struct db_intent *ret);
+
+/* Insert it, or replace the one of the same id. */
+int db_intent_put(struct db *db, const struct db_intent *intent);
+
+/* Nothing of that kind is owed for row ${entry} any more. */
+int db_intent_drop(struct db *db, uint64_t entry, enum db_intent_kind kind);
+
+/* Remove those whose rows are gone. */
+int db_intents_sweep(struct db *db);
+
 /* ---- keys that have no path ---- */
 
 /* Note that ${key} was listed in directory ${dir}; ${*ret_new}: it was not

@@ -87,6 +87,15 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_JOURNAL_EACH_KEY] =
 	    "SELECT id, generation, key, etag, token, state FROM intent"
 	    " WHERE entry = 1 AND kind = -2 AND generation = ?1 ORDER BY id",
+	[DB_INTENT_GET] =
+	    "SELECT id, entry, kind, key, source_key, etag, token,"
+	    " generation, state, made_ms FROM intent"
+	    " WHERE entry = ?1 AND kind = ?2 ORDER BY id LIMIT 1",
+	[DB_INTENT_PUT] = "INSERT OR REPLACE INTO intent VALUES"
+			  " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[DB_INTENT_DROP] = "DELETE FROM intent WHERE entry = ?1 AND kind = ?2",
+	[DB_INTENT_SWEEP] = "DELETE FROM intent WHERE NOT EXISTS"
+			    " (SELECT 1 FROM entry WHERE id = intent.entry)",
 	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",
 	[DB_ODD_SEEN] =
 	    "UPDATE odd SET reason = ?2, dir = ?3, seen_ms = max(seen_ms, ?4)"
