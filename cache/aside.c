@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cache/core.h"
 #include "cache/db.h"
@@ -15,12 +16,11 @@
 #include "cache/view.h"
 #include "s3/base/buf.h"
 
-#define HOST_MAX 64
-
 /* Rows that are looked at in one go: the database is free in between. */
 #define WINDOW 20000
 
-static const char *const kinds[] = { ASIDE_CONFLICT, ASIDE_PARTIAL };
+static const char *const kinds[] = { ASIDE_CONFLICT, ASIDE_PARTIAL,
+	ASIDE_UNFINISHED };
 
 /* ---- names ---- */
 
@@ -51,12 +51,20 @@ aside_make(const char *name, const char *what, const char *host,
 	if (gmtime_r(&seconds, &tm) == NULL ||
 	    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm) == 0)
 		return -EINVAL;
-	n = snprintf(
-	    tail, sizeof(tail), ".%s-%.*s-%s", what, HOST_MAX, host, when);
+	n = snprintf(tail, sizeof(tail), ".%s-%.*s-%s", what, ASIDE_HOST_MAX,
+	    host, when);
 	if (n < 0 || (size_t)n >= sizeof(tail))
 		return -ENAMETOOLONG;
 	n = (int)stem_len(name, CACHE_NAME_MAX - (size_t)n);
 	return buf_printf(ret, "%.*s%s", n, name, tail);
+}
+
+void
+aside_host(char ret[ASIDE_HOST_MAX + 1])
+{
+	if (gethostname(ret, ASIDE_HOST_MAX + 1) < 0)
+		(void)strcpy(ret, "unknown");
+	ret[ASIDE_HOST_MAX] = '\0';
 }
 
 static bool

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * aside.h - the names of what is kept beside a file: losers of conflicts.
+ * aside.h - the names of what is kept beside a file: losers of conflicts, and
+ * what was left unfinished.
  *
  * NAME.WHAT-HOST-TIME, TIME as 20261121T070809Z.  The names are all there is:
  * so those that other mounts made are found, too.
@@ -14,6 +15,8 @@
 
 #define ASIDE_CONFLICT "conflict"
 #define ASIDE_PARTIAL  "partial" /* bytes of it are missing */
+#define ASIDE_UNFINISHED                                                       \
+	"unfinished" /* no close had covered it when the daemon was killed */
 
 #define ASIDE_TIME_LEN ((size_t)16)
 
@@ -38,6 +41,10 @@ struct aside_name {
  */
 int aside_make(const char *name, const char *what, const char *host,
     int64_t wall_ns, struct buf *ret);
+
+/* The name of this machine, for such a name. */
+#define ASIDE_HOST_MAX 64
+void aside_host(char ret[ASIDE_HOST_MAX + 1]);
 
 /* Whether ${name} is one that aside_make() makes.  Pure. */
 bool aside_parse(const char *name, struct aside_name *ret);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/cover.h"
 #include "cache/db.h"
 #include "cache/dir_recover.h"
 #include "cache/entry.h"
@@ -114,8 +115,9 @@ free_config(struct cache *c)
 	free((char *)(uintptr_t)c->config.prefix);
 }
 
-static const struct writeback_ops writeback_ops = { .bytes = upload_run,
-	.attrs = set_send };
+static const struct writeback_ops writeback_ops = {
+	.bytes = upload_run, .attrs = set_send, .due = cover_due
+};
 
 static int
 make_parts(struct cache *c)

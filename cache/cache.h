@@ -69,7 +69,9 @@ struct cache_config {
 	unsigned ttl_ms;          /* entries, attributes, listings */
 	unsigned negative_ttl_ms; /* names that do not exist */
 	unsigned timeout_s;       /* without progress: -EIO */
-	unsigned write_delay_ms;  /* from a chmod to its request */
+	unsigned write_delay_ms;  /* from a chmod or a close to its request */
+	unsigned max_dirty_age_s; /* then bytes are sent though a program
+				     writes them; 0: never */
 	enum cache_attrs attrs;
 	enum cache_sync sync;
 	bool read_only;
@@ -403,16 +405,17 @@ int cache_file_copy(const struct cache_span *from, const struct cache_span *to,
 
 /**
  * cache_file_flush(f, w):
- * What close(2) waits for: all that was written before is in S3.  Returns at
- * once if it is.  The errors of uploads since the file was opened that were
- * not told to this handle yet come here, once.
- * Returns: 0; -ESTALE the object was changed remotely: the bytes are kept
- *     beside it as NAME.conflict-HOST-TIME; -EACCES, -EDQUOT, -EFBIG, -EIO
+ * What close(2) waits for: all that was written before is in S3, or, as
+ * config.sync says, safe in the local store.  Returns at once if it is.  The
+ * errors of uploads since the file was opened that were not told to this handle
+ * yet come here, once. Returns: 0; -ESTALE the object was changed remotely: the
+ * bytes are kept beside it as NAME.conflict-HOST-TIME; -EACCES, -EDQUOT,
+ * -EFBIG, -EIO
  *     ...: the bytes are kept and tried again; -EINTR.
  */
 int cache_file_flush(struct cache_file *f, struct waiter *w);
 
-/* What fsync(2) waits for: attributes, too. */
+/* What fsync(2) waits for, as config.sync says: attributes, too. */
 int cache_file_sync(struct cache_file *f, struct waiter *w);
 
 /**
@@ -432,13 +435,15 @@ typedef bool cache_odd_fn(void *arg, const char *key, const char *reason);
 int cache_odd_list(
     struct cache *c, uint64_t from, unsigned max, cache_odd_fn *fn, void *arg);
 
-/* A file that is kept beside another: the loser of a conflict.  Its texts are
+/* A file that is kept beside another: the loser of a conflict, or what was not
+ * finished.  Its texts are
  * valid during the call. */
 struct cache_aside {
 	uint64_t id;          /* to go on after it */
 	const char *path;     /* below the mount */
 	const char *original; /* likewise; NULL: it was shortened */
-	const char *what;     /* "conflict"; "partial": bytes are missing */
+	const char *what;     /* "conflict"; "partial": bytes are missing;
+				 "unfinished": of a run that was killed */
 	const char *host;     /* that wrote it, ${host_len} bytes */
 	size_t host_len;
 	const char *time; /* 16 bytes, as 20261121T070809Z */

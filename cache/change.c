@@ -241,25 +241,31 @@ clear_name(struct cache *c, uint64_t parent, const char *name)
 }
 
 int
-change_insert(struct cache *c, struct row *row)
+change_insert_within(struct cache *c, struct row *row)
 {
-	int r = db_begin(c->db);
+	int r = check_parent(c, row->parent);
 
-	if (r < 0)
-		return r;
-	r = check_parent(c, row->parent);
 	if (r == 0)
 		r = clear_name(c, row->parent, row->name);
 	if (r == 0)
 		r = db_number(c->db, &row->id);
 	if (r == 0) {
-		row->node = row->id;
+		if (row->node == 0)
+			row->node = row->id;
 		row->changed_ms = cache_now_ms(c);
 		if (row->seen_ms == 0)
 			row->seen_ms = row->changed_ms;
 		r = db_row_put(c->db, row);
 	}
-	return commit(c, r);
+	return r;
+}
+
+int
+change_insert(struct cache *c, struct row *row)
+{
+	int r = db_begin(c->db);
+
+	return r < 0 ? r : commit(c, change_insert_within(c, row));
 }
 
 bool

@@ -63,6 +63,9 @@ int change_bytes(struct change *ch, enum state_bytes_event e); /* -ESTALE */
  */
 int change_insert(struct cache *c, struct row *row);
 
+/* Likewise, within a transaction; a node that is set (not 0) stays. */
+int change_insert_within(struct cache *c, struct row *row);
+
 /* ---- for observe.c, too ---- */
 
 /* When the row went: an observation asked for at seen_ms does not have it, or

@@ -54,6 +54,17 @@ open_file(struct cache *c, uint64_t node)
 	return fd < 0 ? -errno : fd;
 }
 
+uint64_t
+chunk_file_size(struct cache *c, uint64_t node)
+{
+	char name[NAME_LEN];
+	struct stat st;
+
+	name_of(node, name);
+	return fstatat(c->chunks_fd, name, &st, 0) < 0 ? 0
+						       : (uint64_t)st.st_size;
+}
+
 /* What the database knows; nothing, where that is not to be trusted. */
 static int
 load_present(struct chunk *ch, uint64_t *ret_bytes)
@@ -193,7 +204,7 @@ chunk_flush(struct chunk *ch)
 	struct db_chunk facts = { .node = ch->node,
 		.bytes = rangeset_bytes(&ch->present),
 		.used_ms = cache_now_ms(ch->cache),
-		.base_size = ch->is_clone ? CHUNK_CLONE : ch->base_size };
+		.base_size = ch->base_size };
 	struct buf present = BUF_INIT(64 << 20);
 	struct buf dirty = BUF_INIT(64 << 20);
 	int r = 0;
@@ -299,6 +310,31 @@ chunk_read(struct chunk *ch, uint64_t off, void *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+/* The names in a folder of chunks_fd. */
+static int
+sync_folder(struct cache *c, const char *name)
+{
+	int fd = openat(c->chunks_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		(void)close(fd); /* nothing was written */
+	return r;
+}
+
+int
+chunk_sync(struct chunk *ch)
+{
+	char name[NAME_LEN];
+	int r = fdatasync(ch->fd) < 0 ? -errno : 0;
+
+	name_of(ch->node, name);
+	name[2] = '\0'; /* its folder, which may be new, too */
+	if (r == 0)
+		r = sync_folder(ch->cache, name);
+	return r == 0 ? sync_folder(ch->cache, ".") : r;
 }
 
 int

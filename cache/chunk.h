@@ -25,9 +25,6 @@
 
 struct cache;
 
-/* The base_size of a clone in the database: its base is not known later. */
-#define CHUNK_CLONE ((uint64_t)INT64_MAX)
-
 #define CHUNK_BLOCK ((uint64_t)128 << 10) /* bytes; the unit of CRCs */
 
 /* Where the block begins that byte ${off} lies in. */
@@ -44,7 +41,6 @@ struct chunk {
 	struct rangeset present; /* [e] */
 	struct rangeset dirty;   /* [e] not in S3; all of it is present */
 	uint64_t base_size;      /* [e] bytes of the object that count still */
-	bool is_clone;           /* [e] that object is another file's */
 	struct list pages;       /* [e] struct crc_page, last used first */
 	unsigned page_count;     /* [e] */
 	bool is_changed;         /* [e] since it was written to the database */
@@ -53,6 +49,9 @@ struct chunk {
 
 /* Make or open the chunk of ${node}, with what is known of it. */
 int chunk_open(struct cache *c, uint64_t node, struct chunk *ret);
+
+/* The size of the file of ${node}, which nobody has open; 0: there is none. */
+uint64_t chunk_file_size(struct cache *c, uint64_t node);
 
 /* Write the facts, close.  An unopened chunk is fine. */
 void chunk_close(struct chunk *ch);
@@ -66,6 +65,10 @@ void chunk_delete(struct cache *c, uint64_t node);
 /* All of ${len} bytes at ${off}: 0 or -errno. */
 int chunk_write(struct chunk *ch, uint64_t off, const void *data, size_t len);
 int chunk_read(struct chunk *ch, uint64_t off, void *data, size_t len);
+
+/* All bytes that were written before are on the disk, and the file's name.
+ * Locks: any.  Returns: 0 or -errno. */
+int chunk_sync(struct chunk *ch);
 
 /* ${len} bytes at ${off} were written: they are present. */
 int chunk_add(struct chunk *ch, uint64_t off, uint64_t len);

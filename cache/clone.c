@@ -123,7 +123,11 @@ take_over_locked(struct entry *e)
 	e->chunk.base_size = 0;
 	e->object_size = 0;
 	e->chunk.is_changed = true;
-	return r == 0 ? entry_set_base_locked(e, NULL, NULL) : r;
+	if (r == 0) /* before it is forgotten where they lay */
+		r = chunk_flush(&e->chunk);
+	if (r == 0)
+		r = entry_set_base_locked(e, NULL, NULL);
+	return r == 0 ? entry_keep_base_locked(e) : r;
 }
 
 /* The bytes of ${e} lie no more under ${key}: they were copied, or are here. */

@@ -6,13 +6,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cache/abandon.h"
 #include "cache/aside.h"
 #include "cache/change.h"
 #include "cache/conflict.h"
 #include "cache/core.h"
+#include "cache/cover.h"
 #include "cache/entry.h"
 #include "cache/fill.h"
 #include "cache/make.h"
@@ -24,9 +24,21 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
-#define HOST_MAX    64
 #define MISSING_MAX 1024 /* bytes; all metadata has 2048 */
 #define NAMES_MAX   100  /* tried, where one of that second is taken */
+
+/* What it is the loser of: of what was left unfinished, the file that was being
+ * written. */
+static char *
+name_of(const struct row *row)
+{
+	struct aside_name aside;
+
+	if (aside_parse(row->name, &aside) &&
+	    strcmp(aside.what, ASIDE_UNFINISHED) == 0)
+		return strndup(row->name, aside.stem_len);
+	return strdup(row->name);
+}
 
 /* A new file for the loser beside ${row}, whatever name is free. */
 static int
@@ -36,12 +48,11 @@ make_beside(
 	struct cache_attr attr;
 	struct cache_new like = { 0 };
 	int64_t now = clock_wall_ns(c->clock);
-	char host[HOST_MAX + 1];
-	int r = -EEXIST;
+	AUTO_FREE char *original = name_of(row);
+	char host[ASIDE_HOST_MAX + 1];
+	int r = original == NULL ? -ENOMEM : -EEXIST;
 
-	if (gethostname(host, sizeof(host)) < 0)
-		(void)strcpy(host, "unknown");
-	host[HOST_MAX] = '\0';
+	aside_host(host);
 	view_attr(c, row, &attr);
 	like.mode = attr.mode;
 	like.uid = attr.uid;
@@ -50,8 +61,8 @@ make_beside(
 		struct buf name = BUF_INIT(CACHE_NAME_MAX);
 
 		row_fini(ret);
-		r = aside_make(row->name, what, host,
-		    now + i * INT64_C(1000000000), &name);
+		r = aside_make(
+		    original, what, host, now + i * INT64_C(1000000000), &name);
 		if (r == 0)
 			r = make_file(
 			    c, row->parent, buf_str(&name), &like, NULL, ret);
@@ -188,6 +199,10 @@ give_up_name(struct entry *e)
 	ch.row.seen_ms = 0; /* believed no longer */
 	if (r == 0)
 		r = db_number(e->cache->db, &ch.row.node);
+	if (r == 0)
+		r = db_intent_drop(e->cache->db, e->ino, DB_INTENT_BYTES);
+	if (r == 0)
+		r = db_intent_drop(e->cache->db, e->ino, DB_INTENT_BASE);
 	r = change_end(&ch, r);
 	return r;
 }
@@ -215,6 +230,7 @@ retire(struct entry *e)
 	(void)state_bytes_apply(&e->state, BYTES_ON_RESOLVE);
 	stats_sub(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
 	rangeset_clear(&e->chunk.dirty);
+	e->dirty_ms = 0;
 	entry_set_modified_locked(e, false);
 	e->sent_generation = e->generation;
 	e->is_superseded = true;
@@ -243,6 +259,10 @@ conflict_keep(struct entry *e)
 	r = copy_local(e, loser);
 	if (r == 0 && !is_reachable(e))
 		r = tell_missing(e, beside.id);
+	lock_take(&loser->lock);
+	if (r == 0) /* it is kept, whatever happens, before the name goes */
+		r = cover_commit_locked(loser);
+	lock_drop(&loser->lock);
 	if (r == 0)
 		r = give_up_name(e);
 	if (r == 0)

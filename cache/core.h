@@ -9,6 +9,7 @@
 #ifndef CACHE_CORE_H
 #define CACHE_CORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/cache.h"
@@ -45,6 +46,7 @@ struct cache {
 	int64_t doubt_ms;           /* [I] nothing seen before is fresh */
 	_Atomic bool is_closing;
 	uint64_t boot_number; /* [I] numbers from here on are new */
+	bool was_clean;       /* [I] the last run ended in order */
 	struct db *db;
 	struct entries *entries;
 	struct evict *evict;

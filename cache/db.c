@@ -4,11 +4,13 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/db.h"
 #include "cache/db_schema.h"
@@ -279,6 +281,24 @@ db_rollback(struct db *db)
 	/* What it had reserved is not: those given stay given. */
 	db->number_end = db->next_number;
 	db_leave(db);
+}
+
+/*
+ * A commit has written its frames into the WAL (synchronous=NORMAL), which is
+ * synced here without holding up others.  If a checkpoint has come in between,
+ * that synced the database itself before it let the WAL begin anew.
+ */
+int
+db_sync(struct db *db)
+{
+	const char *path =
+	    sqlite3_filename_wal(sqlite3_db_filename(db->sql, "main"));
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 || fdatasync(fd) < 0 ? -EIO : 0;
+
+	if (fd >= 0)
+		(void)close(fd); /* nothing was written */
+	return r;
 }
 
 int

@@ -128,6 +128,14 @@ int db_begin(struct db *db);
 int db_commit(struct db *db); /* on failure all is rolled back */
 void db_rollback(struct db *db);
 
+/**
+ * db_sync(db):
+ * All that was committed before is on the disk, and survives the loss of power.
+ * A commit alone survives the end of the process.
+ * Returns: 0; -EIO.
+ */
+int db_sync(struct db *db);
+
 /* ---- settings ---- */
 
 /* The text stored as ${name}, appended to ${ret}; -ENOENT. */
@@ -211,14 +219,22 @@ int db_crc_get(struct db *db, uint64_t node, uint64_t page,
 int db_crc_put(struct db *db, uint64_t node, uint64_t page,
     const uint32_t crc[DB_CRC_PAGE]);
 
+/* Forget all CRCs of a chunk file. */
+int db_crc_delete(struct db *db, uint64_t node);
+
+/* Chunks of versions that are CLEAN hold nothing dirty. */
+int db_chunks_clean(struct db *db);
+
 /* ---- intents: what was acknowledged, and S3 has not yet ---- */
 
 /* What is owed.  Stored: the numbers stay. */
 enum db_intent_kind {
-	DB_INTENT_BYTES = 1 /* the bytes of a file, as it is, to be sent: a
-			       close or fsync of them was acknowledged; one an
-			       entry.  source_key, etag: where those of its
-			       base lie, if not under its own key */
+	DB_INTENT_BYTES = 1, /* the bytes of a file, as it is, to be sent: a
+				close or fsync of them was acknowledged; one an
+				entry */
+	DB_INTENT_BASE = 2   /* what of these bytes is not local lies under
+				source_key with etag, not under its own key;
+				one an entry, and no promise by itself */
 };
 
 struct db_intent {

@@ -203,6 +203,30 @@ db_crc_put(struct db *db, uint64_t node, uint64_t page,
 	return r;
 }
 
+int
+db_crc_delete(struct db *db, uint64_t node)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_CRC_DELETE];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
+	r = db_run(db, stmt);
+	db_leave(db);
+	return r;
+}
+
+int
+db_chunks_clean(struct db *db)
+{
+	int r;
+
+	db_enter(db);
+	r = db_run(db, db->stmt[DB_CHUNKS_CLEAN]);
+	db_leave(db);
+	return r;
+}
+
 static void
 bind_odd(sqlite3_stmt *stmt, const char *key, const char *reason, uint64_t dir,
     int64_t seen_ms)

@@ -68,6 +68,11 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 			     " = 0"
 			     " ORDER BY used_ms LIMIT ?2 OFFSET ?1",
 	[DB_CHUNKS_BYTES] = "SELECT total(bytes) FROM chunk",
+	[DB_CHUNKS_CLEAN] =
+	    "UPDATE chunk SET dirty = NULL WHERE"
+	    " coalesce(length(dirty), 0) > 0 AND node NOT IN"
+	    " (SELECT node FROM entry INDEXED BY entry_pending"
+	    " WHERE (" SCHEMA_IS_PENDING ") AND byte_state <> 0)",
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_PUT] = "INSERT OR REPLACE INTO crc VALUES (?1, ?2, ?3)",
 	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",

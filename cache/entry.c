@@ -81,10 +81,39 @@ init_changes(struct entry *e, const struct row *row)
 {
 	list_init(&e->frozen);
 	list_init(&e->waiters);
-	list_init(&e->retry_link);
+	list_init(&e->due_link);
+	list_init(&e->note_link);
 	e->state = (enum state_bytes)row->byte_state;
 	e->is_new = row->name_state == NAME_CREATING;
 	e->generation = e->state == BYTES_CLEAN ? 0 : 1;
+	e->dirty_ms = e->state == BYTES_CLEAN ? 0 : row->changed_ms;
+}
+
+/* What else the database says of changes that are not in S3. */
+static int
+load_intents(struct entry *e)
+{
+	struct db_intent owed = { 0 };
+	int r;
+
+	if (e->state == BYTES_CLEAN) {
+		rangeset_clear(&e->chunk.dirty); /* facts come later */
+		return 0;
+	}
+	r = db_intent_get(e->cache->db, e->ino, DB_INTENT_BYTES, &owed);
+	e->has_intent = r == 0;
+	if (r == 0)
+		e->dirty_ms = owed.made_ms;
+	db_intent_fini(&owed);
+	/* An upload was asked for before. */
+	if (e->has_intent || e->state != BYTES_DIRTY)
+		e->covered_generation = e->generation;
+	if (r == 0 || r == -ENOENT)
+		r = db_intent_get(e->cache->db, e->ino, DB_INTENT_BASE, &owed);
+	if (r == 0)
+		r = entry_set_base_locked(e, owed.source_key, owed.etag);
+	db_intent_fini(&owed);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* Make the entry of ${row}, with its chunk. */
@@ -127,8 +156,10 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 		return r;
 	if (e->state == BYTES_CLEAN)
 		e->chunk.base_size = row->size;
-	*ret = TAKE(e);
-	return 0;
+	r = load_intents(e);
+	if (r == 0)
+		*ret = TAKE(e);
+	return r;
 }
 
 static int

@@ -56,26 +56,34 @@ struct entry {
 	struct list readers;    /* [e] struct reader: ranges in use */
 
 	/* Changes of our own (write.h, upload.h). */
-	enum state_bytes state;   /* [e] of the bytes; the row follows */
-	uint64_t generation;      /* [e] counts local changes of the bytes */
-	uint64_t sent_generation; /* [e] of them, in S3 */
-	bool is_new;              /* [e] no version of it was in S3 yet */
-	bool is_unlinked;         /* [e] it has no name: nothing is sent */
-	bool is_leaving;          /* [e] it is being unlinked or replaced */
-	bool is_only_copy;        /* [e] its object is gone: never evicted */
-	bool is_flushing;         /* [e] a flush is queued or under way */
-	bool is_modified;         /* [e] size and times are not the row's */
-	int64_t mtime_ns;         /* [e] of the last write; 0: the row's */
-	struct task flush_task;   /* of writeback.h, while is_flushing */
-	struct list retry_link;   /* of writeback.h */
-	int64_t retry_ms;         /* likewise; monotonic */
-	struct list frozen;       /* [e] struct frozen: may not change now */
-	struct list waiters;      /* [e] struct waiter: for any of these */
-	struct upload *upload;    /* [e] its multipart upload, NULL: none */
-	uint64_t upload_count;    /* [e] how many there were */
-	int error;                /* [e] the last that an upload ended with */
-	unsigned error_count;     /* [e] how often in a row */
-	unsigned error_total;     /* [e] how often since it is in memory */
+	enum state_bytes state;      /* [e] of the bytes; the row follows */
+	uint64_t generation;         /* [e] counts local changes of the bytes */
+	uint64_t sent_generation;    /* [e] of them, in S3 */
+	uint64_t covered_generation; /* [e] of them, asked for by a close */
+	int64_t dirty_ms;            /* [e] cache clock: since when something is
+					not in S3; 0: all is */
+	unsigned writers;            /* [e] of the handles, may write */
+	bool is_new;                 /* [e] no version of it was in S3 yet */
+	bool is_unlinked;            /* [e] it has no name: nothing is sent */
+	bool is_leaving;             /* [e] it is being unlinked or replaced */
+	bool is_only_copy;           /* [e] its object is gone: never evicted */
+	bool is_flushing;            /* [e] a flush is queued or under way */
+	bool is_modified;            /* [e] size and times are not the row's */
+	bool has_intent;             /* [e] the database says it is owed */
+	bool is_late;           /* [e] its time came while it was written */
+	bool is_noting;         /* [e] in a list of writeback.h */
+	int64_t mtime_ns;       /* [e] of the last write; 0: the row's */
+	struct task flush_task; /* of writeback.h, while is_flushing */
+	struct list due_link;   /* of writeback.h: waits for its time */
+	int64_t due_ms;         /* likewise; monotonic */
+	struct list note_link;  /* likewise */
+	struct list frozen;     /* [e] struct frozen: may not change now */
+	struct list waiters;    /* [e] struct waiter: for any of these */
+	struct upload *upload;  /* [e] its multipart upload, NULL: none */
+	uint64_t upload_count;  /* [e] how many there were */
+	int error;              /* [e] the last that an upload ended with */
+	unsigned error_count;   /* [e] how often in a row */
+	unsigned error_total;   /* [e] how often since it is in memory */
 };
 
 /* A range that is on its way to S3: who wants to change it waits (on
@@ -161,6 +169,14 @@ struct entry *entries_find_clone(struct cache *c, const char *key);
 /* Set, or (NULL) forget, where the bytes of ${e} lie.  Locks: the entry's is
  * held.  Returns: 0; -ENOMEM. */
 int entry_set_base_locked(struct entry *e, const char *key, const char *etag);
+
+/* Keep it in the database: after a crash, too, it is known.  Locks and returns
+ * likewise. */
+int entry_keep_base_locked(struct entry *e);
+
+/* Nothing of this is owed any more: as far as the database knows, within the
+ * caller's transaction.  Locks: likewise. */
+int entry_drop_intents_locked(struct entry *e);
 
 /* Whether size and times of ${e} are those to show, not the row's.  Locks: the
  * entry's is held. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/entry_table.h"
 #include "s3/base/cleanup.h"
@@ -74,13 +75,40 @@ entry_set_base_locked(struct entry *e, const char *key, const char *etag)
 		atomic_fetch_add(&e->cache->entries->clones, 1);
 	if (e->base_key != NULL && key == NULL)
 		atomic_fetch_sub(&e->cache->entries->clones, 1);
-	e->chunk.is_clone = key != NULL;
 	e->chunk.is_changed = true;
 	free(e->base_key);
 	free(e->base_etag);
 	e->base_key = TAKE(new_key);
 	e->base_etag = TAKE(new_etag);
 	return 0;
+}
+
+int
+entry_keep_base_locked(struct entry *e)
+{
+	struct db_intent base = { .entry = e->ino,
+		.kind = DB_INTENT_BASE,
+		.source_key = e->base_key,
+		.etag = e->base_etag,
+		.made_ms = cache_now_ms(e->cache) };
+	int r = db_intent_drop(e->cache->db, e->ino, DB_INTENT_BASE);
+
+	return r == 0 && e->base_key != NULL
+		   ? db_intent_put(e->cache->db, &base)
+		   : r;
+}
+
+int
+entry_drop_intents_locked(struct entry *e)
+{
+	struct db *db = e->cache->db;
+	int r = 0;
+
+	if (e->has_intent)
+		r = db_intent_drop(db, e->ino, DB_INTENT_BYTES);
+	if (r == 0 && e->base_key != NULL)
+		r = db_intent_drop(db, e->ino, DB_INTENT_BASE);
+	return r;
 }
 
 struct entry *
@@ -193,14 +221,15 @@ rebase_locked(
     struct entry *e, const char *from, const char *to, const char *etag)
 {
 	AUTO_FREE char *key = NULL;
+	int r;
 
 	if (e->base_key == NULL || !is_moved(e->base_key, from))
 		return 0;
 	key = moved_key(e->base_key, from, to);
 	if (key == NULL)
 		return -ENOMEM;
-	return entry_set_base_locked(
-	    e, key, etag != NULL ? etag : e->base_etag);
+	r = entry_set_base_locked(e, key, etag != NULL ? etag : e->base_etag);
+	return r == 0 ? entry_keep_base_locked(e) : r;
 }
 
 static int

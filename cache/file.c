@@ -16,10 +16,9 @@
 #include "cache/pool.h"
 #include "cache/read.h"
 #include "cache/set.h"
-#include "cache/upload.h"
+#include "cache/sync.h"
 #include "cache/view.h"
 #include "cache/write.h"
-#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
 
@@ -91,6 +90,7 @@ open_version(struct cache *c, uint64_t node, int flags, struct waiter *w,
 	f->may_write = is_for_writing(flags);
 	lock_take(&f->entry->lock);
 	f->errors_told = f->entry->error_total;
+	f->entry->writers += f->may_write ? 1 : 0;
 	lock_drop(&f->entry->lock);
 	entry_add_handle(f->entry);
 	stats_add(&c->stats, STAT_OPEN_FILES, 1);
@@ -162,11 +162,10 @@ cache_file_close(struct cache_file *f)
 	stats_sub(&e->cache->stats, STAT_OPEN_FILES, 1);
 	if (entry_drop_handle(e))
 		read_cancel(e);
-	/* Stores through a mapping come after the last flush. */
 	lock_take(&e->lock);
-	if (e->sent_generation < e->generation && !e->is_unlinked)
-		writeback_bytes_locked(e);
+	e->writers -= f->may_write ? 1 : 0;
 	lock_drop(&e->lock);
+	sync_release(e);
 	entry_put(e);
 	free(f);
 }
@@ -320,7 +319,7 @@ int
 cache_file_flush(struct cache_file *f, struct waiter *w)
 {
 	/* Who only reads waits for no upload of another's bytes. */
-	int r = f->may_write ? upload_flush(f->entry, w) : 0;
+	int r = f->may_write ? sync_close(f->entry, w) : 0;
 	int err = untold(f);
 
 	return r < 0 ? r : err;
@@ -330,11 +329,16 @@ int
 cache_file_sync(struct cache_file *f, struct waiter *w)
 {
 	struct entry *e = f->entry;
-	int r = cache_file_flush(f, w);
+	int r = f->may_write ? sync_file(e, w) : 0;
+	int err = untold(f);
 	bool gone;
 
 	lock_take(&e->lock);
 	gone = e->is_unlinked || e->is_superseded;
 	lock_drop(&e->lock);
-	return r < 0 || gone ? r : set_send(e->cache, e->ino, w);
+	if (r == 0)
+		r = err;
+	return r < 0 || gone || sync_is_local(e->cache)
+		   ? r
+		   : set_send(e->cache, e->ino, w);
 }

@@ -9,8 +9,9 @@
 #include "cache/core.h"
 #include "cache/dir_recover.h"
 #include "cache/entry.h"
-#include "cache/fill.h"
+#include "cache/facts.h"
 #include "cache/recover.h"
+#include "cache/unfinished.h"
 #include "cache/view.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
@@ -79,100 +80,115 @@ settle_name(struct change *ch, bool is_taken)
 		change_name(ch, NAME_ON_MOVE_UNDO);
 }
 
-/* Whether (1) a close had asked for the bytes to be in S3, and they were
- * refused, or how that ended is not known: they stay. */
-static int
-is_refused(struct cache *c, const struct row *row)
-{
-	struct db_chunk facts;
-	bool is_clone;
-	int r;
+/* ---- bytes ---- */
 
-	if (row->byte_state == BYTES_CLEAN || row->byte_state == BYTES_DIRTY)
+/* Whether a close or fsync of the bytes was acknowledged, or S3 has refused
+ * them, or it is not known whether it has them. */
+static int
+is_covered(struct cache *c, const struct row *row, bool *ret)
+{
+	struct db_intent owed = { 0 };
+	int r = 0;
+
+	*ret = row->byte_state != BYTES_CLEAN && row->byte_state != BYTES_DIRTY;
+	if (*ret)
 		return 0;
-	r = db_chunk_get(c->db, row->node, &facts);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	is_clone = facts.base_size == CHUNK_CLONE;
-	db_chunk_fini(&facts);
-	return !is_clone;
+	r = db_intent_get(c->db, row->id, DB_INTENT_BYTES, &owed);
+	*ret = r == 0;
+	db_intent_fini(&owed);
+	return r == -ENOENT ? 0 : r;
 }
 
-/* Bytes that no close had covered, of a file that S3 has: the old ones. */
+/* Bytes stay, under their name, as they are.  1: they are not there. */
 static int
-let_go_of_bytes(struct change *ch)
+keep(struct change *ch)
 {
+	struct facts facts = { .is_known = true, .size = ch->row.size };
+	int r = 0;
+
+	if (!ch->cache->was_clean)
+		r = facts_mend(ch->cache, ch->row.node, &facts);
+	if (r == 0 && !facts.is_known && ch->row.size > 0)
+		return 1;
+	if (r == 0)
+		ch->row.size = facts.size;
+	/* Its answer is not known. */
+	if (r == 0 && ch->row.byte_state == BYTES_UPLOADING)
+		r = change_bytes(ch, BYTES_ON_PUT_LOST);
+	return r;
+}
+
+/* The row, as far as its bytes go.  ${*ret_id}: the row that owes them. */
+static int
+settle_bytes(struct change *ch, uint64_t *ret_id, bool *ret_gone)
+{
+	bool covered = false;
 	int r;
 
-	log_warn("'%s' was being written when the last mount ended without "
-		 "unmounting: it is as S3 has it",
-	    ch->row.name);
-	if (ch->row.byte_state == BYTES_UPLOADING)
-		(void)change_bytes(ch, BYTES_ON_PUT_FATAL); /* not refused */
-	(void)change_bytes(ch, BYTES_ON_REMOTE_NEW);
-	r = change_bytes(ch, BYTES_ON_RESOLVE);
-	if (ch->row.attr_state == ATTRS_METADIRTY)
-		change_attrs(ch, ATTRS_ON_DROP);
-	fill_clear(&ch->row);
-	free(ch->row.etag);
-	ch->row.etag = NULL;
-	ch->row.seen_ms = 0;
-	return r == 0 ? db_number(ch->cache->db, &ch->row.node) : r;
+	*ret_gone = false;
+	if (!view_is_visible(&ch->row))
+		return 0; /* its name goes: nothing is sent */
+	*ret_id = ch->row.id;
+	if (ch->row.byte_state == BYTES_CLEAN) {
+		*ret_gone = ch->row.name_state == NAME_CREATING;
+		return 0;
+	}
+	r = is_covered(ch->cache, &ch->row, &covered);
+	if (r == 0)
+		r = covered ? keep(ch) : 1;
+	return r == 1 ? unfinished_keep(ch, ret_id, ret_gone) : r;
 }
 
 /* Bring the row to a state that can be gone on from. */
 static int
-settle(struct cache *c, uint64_t id, struct row *ret)
+settle(struct cache *c, uint64_t id, uint64_t *ret_id)
 {
 	struct change ch;
-	int r, taken, refused;
+	bool gone = false;
+	int r, taken;
 
 	r = change_begin(c, id, &ch);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	taken = is_taken(c, &ch.row);
-	refused = is_refused(c, &ch.row);
-	if (taken < 0 || refused < 0) /* it is kept for the next mount */
-		return change_end(&ch, taken < 0 ? taken : refused);
+	if (taken < 0) /* it is kept for the next mount, as below */
+		return change_end(&ch, taken);
 	settle_attrs(&ch);
 	settle_name(&ch, taken);
 	if (ch.row.name_state == NAME_DELETING && taken) {
 		change_name(&ch, NAME_ON_REPLACED);
 		return change_end_remove(&ch);
 	}
-	if (ch.row.name_state == NAME_CREATING && !refused) {
-		log_warn("'%s' was being made when the last mount ended "
-			 "without unmounting: it is not kept",
-		    ch.row.name);
-		return change_end_remove(&ch);
-	}
-	if (ch.row.byte_state != BYTES_CLEAN && !refused)
-		r = let_go_of_bytes(&ch);
-	/* A close had asked for it: its answer is not known. */
-	else if (ch.row.byte_state == BYTES_UPLOADING)
-		r = change_bytes(&ch, BYTES_ON_PUT_LOST);
-	if (r == 0)
-		r = row_copy(ret, &ch.row);
-	return change_end(&ch, r);
+	r = settle_bytes(&ch, ret_id, &gone);
+	if (r < 0 || !gone)
+		return change_end(&ch, r);
+	log_warn("'%s' was being made when the last mount ended without "
+		 "unmounting: it is not kept",
+	    ch.row.name);
+	*ret_id = 0;
+	return change_end_remove(&ch);
 }
 
-/* Put what is owed on its way again. */
+/* Put what row ${id} owes on its way again. */
 static int
-resume(struct cache *c, const struct row *row)
+resume(struct cache *c, uint64_t id)
 {
+	AUTO(row_fini) struct row row = { 0 };
 	struct entry *e;
-	int r;
+	int r = db_row_by_id(c->db, id, &row);
 
-	if (row->byte_state != BYTES_CLEAN) {
-		r = entry_get(c, row->node, &e);
+	if (r < 0)
+		return r;
+	if (row.byte_state != BYTES_CLEAN) {
+		r = entry_get(c, row.node, &e);
 		if (r < 0)
 			return r;
 		lock_take(&e->lock);
 		writeback_bytes_locked(e);
 		lock_drop(&e->lock);
 		entry_put(e);
-	} else if (row->attr_state == ATTRS_METADIRTY) {
-		writeback_attrs(c, row->id);
+	} else if (row.attr_state == ATTRS_METADIRTY) {
+		writeback_attrs(c, row.id);
 	}
 	return 0;
 }
@@ -187,18 +203,21 @@ recover_run(struct cache *c)
 		return 0; /* what is owed waits for a mount that may write */
 	r = dir_recover_start(c);
 	if (r == 0)
+		r = db_intents_sweep(c->db);
+	if (r == 0 && !c->was_clean)
+		r = db_chunks_clean(c->db);
+	if (r == 0)
 		r = db_rows_pending(c->db, note_row, &o);
 	if (r == 0)
 		r = o.r;
 	for (size_t i = 0; r == 0 && i < o.count; i++) {
-		struct row row = { 0 };
+		uint64_t id = 0;
 
 		if (dir_recover_hides(c, o.ids[i]))
 			continue;
-		r = settle(c, o.ids[i], &row);
-		if (r == 0 && row.id != 0)
-			r = resume(c, &row);
-		row_fini(&row);
+		r = settle(c, o.ids[i], &id);
+		if (r == 0 && id != 0)
+			r = resume(c, id);
 	}
 	free(o.ids);
 	return r;

@@ -15,8 +15,8 @@
 #include "cache/lookup.h"
 #include "cache/nameless.h"
 #include "cache/set.h"
+#include "cache/sync.h"
 #include "cache/trouble.h"
-#include "cache/upload.h"
 #include "cache/view.h"
 #include "cache/write.h"
 #include "cache/writeback.h"
@@ -420,7 +420,7 @@ set_size(struct cache *c, uint64_t node, uint64_t size, bool is_open,
 			return r;
 		r = write_truncate(e, size, w);
 		if (r == 0)
-			r = upload_flush(e, w);
+			r = sync_close(e, w);
 	}
 	entry_put(e);
 	return r;

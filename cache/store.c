@@ -296,7 +296,8 @@ go_on(struct cache *c, uint64_t *ret_used)
 		r = make_root(c);
 	if (r < 0)
 		return r;
-	if (number_setting(c, "clean") == 1) {
+	c->was_clean = number_setting(c, "clean") == 1;
+	if (c->was_clean) {
 		*ret_used = (uint64_t)number_setting(c, "used");
 	} else {
 		r = db_chunks_bytes(c->db, ret_used);

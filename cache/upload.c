@@ -12,7 +12,6 @@
 #include "cache/conflict.h"
 #include "cache/core.h"
 #include "cache/entry.h"
-#include "cache/evict.h"
 #include "cache/flush.h"
 #include "cache/headers.h"
 #include "cache/parts.h"
@@ -186,6 +185,8 @@ finish_row(struct flush *f)
 	ch.row.modified_ns = 0; /* ours: not seen yet */
 	ch.row.attrs = ROW_ATTRS_KNOWN;
 	ch.row.seen_ms = f->out.sent_ms;
+	if (r == 0)
+		r = entry_drop_intents_locked(f->entry);
 	r = change_end(&ch, r);
 	if (r == 0 && f->stale_attrs)
 		writeback_attrs(f->cache, f->row.id);
@@ -199,6 +200,9 @@ clean_locked(struct entry *e)
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
 	    rangeset_bytes(&e->chunk.dirty));
 	rangeset_clear(&e->chunk.dirty);
+	e->chunk.is_changed = true;
+	e->dirty_ms = 0;
+	e->is_late = false;
 	entry_set_modified_locked(e, false);
 }
 
@@ -215,6 +219,7 @@ finish(struct flush *f)
 		text_set(&e->etag, TAKE(f->out.etag));
 		text_set(&e->version_id, TAKE(f->out.version_id));
 		(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
+		e->has_intent = false;
 		e->object_size = f->size;
 		e->chunk.base_size = f->size;
 		e->modified_ns = 0;
@@ -388,7 +393,6 @@ flush_once(struct entry *e, bool *ret_moved)
 	}
 	r = clone_release(e->cache, f.key, NULL);
 	stats_add(&e->cache->stats, STAT_UPLOADS, 1);
-	evict_upload_begin(e->cache->evict);
 	if (r == 0)
 		r = begin(&f);
 	*ret_moved = r == -EAGAIN;
@@ -399,7 +403,6 @@ flush_once(struct entry *e, bool *ret_moved)
 	else if (r != -EAGAIN)
 		parts_abort(e); /* it has no name any more */
 	stats_sub(&e->cache->stats, STAT_UPLOADS, 1);
-	evict_upload_end(e->cache->evict);
 	lock_take(&e->lock);
 	list_remove(&f.frozen.link);
 	waiter_wake_all(&e->waiters);
@@ -472,6 +475,7 @@ upload_flush(struct entry *e, struct waiter *w)
 		waiter_reset(w);
 	lock_take(&e->lock);
 	want = e->generation;
+	e->covered_generation = want;
 	errors = e->error_total;
 	while (r == 0 && !e->is_unlinked && is_awaited(e, want)) {
 		if (e->error_total != errors) {

@@ -8,12 +8,14 @@
 
 #include "cache/change.h"
 #include "cache/core.h"
+#include "cache/cover.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/fetch.h"
 #include "cache/nameless.h"
 #include "cache/parts.h"
 #include "cache/write.h"
+#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
 
@@ -55,6 +57,9 @@ mark_row(struct entry *e)
 	r = change_bytes(&ch, BYTES_ON_WRITE);
 	if (r == 0)
 		change_attrs(&ch, ATTRS_ON_SET); /* its times */
+	e->chunk.is_changed = true;
+	if (r == 0) /* how much of the object counts */
+		r = chunk_flush(&e->chunk);
 	r = change_end(&ch, r);
 	return r == 0 ? state_bytes_apply(&e->state, BYTES_ON_WRITE) : r;
 }
@@ -93,11 +98,26 @@ begin_locked(struct entry *e, uint64_t *off, uint64_t *end, bool append,
 	return r;
 }
 
+/* From now on something is not in S3. */
+static void
+begin_age(struct entry *e)
+{
+	unsigned max_s = e->cache->config.max_dirty_age_s;
+
+	e->dirty_ms = cache_now_ms(e->cache);
+	if (max_s > 0 && !e->is_unlinked)
+		writeback_later_locked(e, (int64_t)max_s * 1000);
+}
+
 /* What a change leaves behind: [off, end) is not in S3. */
 static void
 end_locked(struct entry *e, uint64_t off, uint64_t end)
 {
 	e->generation++;
+	if (e->dirty_ms == 0)
+		begin_age(e);
+	if (e->chunk.is_changed)
+		writeback_note_locked(e);
 	e->mtime_ns = clock_wall_ns(e->cache->clock);
 	entry_set_modified_locked(e, true);
 	parts_changed_locked(e, off, end);
@@ -182,6 +202,23 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 	return r;
 }
 
+/* Uploads make room when they end: those that are under way, and then those
+ * that only wait for their time. */
+static int
+make_room(struct cache *c, uint64_t len, struct waiter *w)
+{
+	bool again = true; /* what failed: once */
+	int r;
+
+	for (;;) {
+		r = evict_for_write(c->evict, len, w);
+		if (r != -ENOSPC || c->config.sync == CACHE_SYNC_CLOSE ||
+		    !cover_hurry(c, again))
+			return r;
+		again = false;
+	}
+}
+
 /* Room for a change of [off, end): also for the zeros before it. */
 static int
 reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
@@ -195,9 +232,8 @@ reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
 	if (end > S3_OBJECT_MAX)
 		return -EFBIG;
 	*ret = end > size + len ? end - size : len;
-	/* Uploads that are under way make room when they end. */
 	return w == NULL ? evict_reserve(e->cache->evict, *ret)
-			 : evict_for_write(e->cache->evict, *ret, w);
+			 : make_room(e->cache, *ret, w);
 }
 
 int
@@ -240,15 +276,18 @@ shrink_locked(struct entry *e, uint64_t size)
 	/* A tail: needs no memory. */
 	(void)rangeset_remove(&e->chunk.present, size, UINT64_MAX);
 	(void)rangeset_remove(&e->chunk.dirty, size, UINT64_MAX);
+	if (e->chunk.base_size > size)
+		e->chunk.base_size = size;
 	e->chunk.is_changed = true;
 	space_freed(
 	    &e->cache->space, before - rangeset_bytes(&e->chunk.present));
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
 	    dirty - rangeset_bytes(&e->chunk.dirty));
-	r = ftruncate(e->chunk.fd, (off_t)size) < 0 ? -errno : 0;
 	e->size = size;
-	if (e->chunk.base_size > size)
-		e->chunk.base_size = size;
+	/* After a crash, what was let go of is not to come back. */
+	r = chunk_flush(&e->chunk);
+	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
+		r = -errno;
 	return r;
 }
 
@@ -300,6 +339,8 @@ write_clone(struct entry *e, const char *key, const char *etag, uint64_t size,
 		r = 1;
 	if (r == 0)
 		r = entry_set_base_locked(e, key, etag);
+	if (r == 0)
+		r = entry_keep_base_locked(e);
 	if (r == 0) {
 		e->size = size;
 		e->object_size = size;

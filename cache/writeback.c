@@ -9,6 +9,8 @@
 
 #include "cache/core.h"
 #include "cache/entry.h"
+#include "cache/evict.h"
+#include "cache/outage.h"
 #include "cache/writeback.h"
 #include "s3/base/lock.h"
 #include "s3/base/log.h"
@@ -18,6 +20,7 @@
 #define THREADS_MAX   32
 #define RETRY_MIN_MS  5000
 #define RETRY_MAX_MS  300000
+#define NOTE_MS       250 /* from a change to its facts in the database */
 #define NEVER         INT64_MAX
 #define ATTRS_RUNNING 16 /* of them, at once */
 
@@ -44,12 +47,16 @@ struct writeback {
 	bool is_stopping;      /* [lock] */
 	pthread_t clock;       /* of what is due */
 	bool has_clock;
-	struct waiter tick; /* of the clock thread */
-	struct list due;    /* [lock] struct due */
-	struct map by_id;   /* [lock] of those in the list */
-	unsigned running;   /* [lock] of them, taken off the list */
-	struct list failed; /* [lock] struct entry, by retry_link */
-	struct list idlers; /* [lock] struct waiter: until nothing runs */
+	struct waiter tick;    /* of the clock thread */
+	struct list due;       /* [lock] struct due */
+	struct map by_id;      /* [lock] of those in the list */
+	unsigned running;      /* [lock] of them, taken off the list */
+	struct list bytes;     /* [lock] struct entry, by due_link */
+	struct list notes;     /* [lock] struct entry, by note_link */
+	int64_t note_ms;       /* [lock] when they are due */
+	int64_t wake_ms;       /* [lock] when the clock thread looks again */
+	struct list idlers;    /* [lock] struct waiter: until nothing runs */
+	struct outage *outage; /* of the clock thread */
 };
 
 static int64_t
@@ -111,8 +118,10 @@ static void
 run_flush(struct task *task)
 {
 	struct entry *e = LIST_ENTRY(task, struct entry, flush_task);
+	struct cache *c = e->cache;
 
-	e->cache->writeback->ops->bytes(e);
+	c->writeback->ops->bytes(e);
+	evict_upload_end(c->evict);
 	entry_put(e);
 }
 
@@ -123,62 +132,129 @@ writeback_bytes_locked(struct entry *e)
 		return;
 	e->is_flushing = true;
 	entry_hold(e);
+	/* From here on, who needs room may wait for it. */
+	evict_upload_begin(e->cache->evict);
 	e->flush_task.run = run_flush;
 	writeback_post(e->cache->writeback, &e->flush_task);
+}
+
+/* The clock thread is to look again at ${ms}.  Lock is held. */
+static void
+wake_at(struct writeback *wb, int64_t ms)
+{
+	if (ms >= wb->wake_ms)
+		return;
+	wb->wake_ms = ms;
+	waiter_wake(&wb->tick);
+}
+
+void
+writeback_later_locked(struct entry *e, int64_t delay_ms)
+{
+	struct writeback *wb = e->cache->writeback;
+	int64_t due_ms = now_ms(wb) + delay_ms;
+
+	lock_take(&wb->lock);
+	if (list_is_empty(&e->due_link) && !wb->is_stopping) {
+		entry_hold(e);
+		e->due_ms = due_ms;
+		list_append(&wb->bytes, &e->due_link);
+	} else if (due_ms < e->due_ms) {
+		e->due_ms = due_ms;
+	}
+	wake_at(wb, due_ms);
+	lock_drop(&wb->lock);
 }
 
 void
 writeback_retry_locked(struct entry *e)
 {
-	struct writeback *wb = e->cache->writeback;
 	unsigned shift = e->error_count > 7 ? 7 : e->error_count;
 	int64_t delay = (int64_t)RETRY_MIN_MS << (shift == 0 ? 0 : shift - 1);
 
-	lock_take(&wb->lock);
-	if (!wb->is_stopping && list_is_empty(&e->retry_link)) {
-		entry_hold(e);
-		e->retry_ms =
-		    now_ms(wb) + (delay > RETRY_MAX_MS ? RETRY_MAX_MS : delay);
-		list_append(&wb->failed, &e->retry_link);
-	}
-	lock_drop(&wb->lock);
-	waiter_wake(&wb->tick);
+	writeback_later_locked(e, delay > RETRY_MAX_MS ? RETRY_MAX_MS : delay);
 }
 
 /* Take an entry whose time has come off the list; NULL: none. */
 static struct entry *
-next_failed(struct writeback *wb, int64_t now, int64_t *ret_next)
+next_bytes(struct writeback *wb, int64_t now, int64_t *ret_next)
 {
 	struct entry *found = NULL;
 
 	lock_take(&wb->lock);
-	for (struct list *l = wb->failed.next; l != &wb->failed; l = l->next) {
-		struct entry *e = LIST_ENTRY(l, struct entry, retry_link);
+	for (struct list *l = wb->bytes.next; l != &wb->bytes; l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, due_link);
 
-		if (e->retry_ms <= now) {
+		if (e->due_ms <= now) {
 			list_remove(l);
 			found = e;
 			break;
 		}
-		if (e->retry_ms < *ret_next)
-			*ret_next = e->retry_ms;
+		if (e->due_ms < *ret_next)
+			*ret_next = e->due_ms;
 	}
 	lock_drop(&wb->lock);
 	return found;
 }
 
 static void
-post_failed(struct writeback *wb, int64_t now, int64_t *ret_next)
+post_bytes(struct writeback *wb, int64_t now, int64_t *ret_next)
 {
 	struct entry *e;
 
-	while ((e = next_failed(wb, now, ret_next)) != NULL) {
-		lock_take(&e->lock);
-		if (e->sent_generation < e->generation)
-			writeback_bytes_locked(e);
-		lock_drop(&e->lock);
+	while ((e = next_bytes(wb, now, ret_next)) != NULL) {
+		wb->ops->due(e);
 		entry_put(e);
 	}
+}
+
+/* ---- facts ---- */
+
+void
+writeback_note_locked(struct entry *e)
+{
+	struct writeback *wb = e->cache->writeback;
+
+	if (e->is_noting)
+		return;
+	lock_take(&wb->lock);
+	if (!wb->is_stopping) {
+		e->is_noting = true;
+		entry_hold(e);
+		if (list_is_empty(&wb->notes))
+			wb->note_ms = now_ms(wb) + NOTE_MS;
+		list_append(&wb->notes, &e->note_link);
+		wake_at(wb, wb->note_ms);
+	}
+	lock_drop(&wb->lock);
+}
+
+static void
+note(struct entry *e)
+{
+	lock_take(&e->lock);
+	e->is_noting = false;
+	(void)chunk_flush(&e->chunk); /* the next change tries again */
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+static void
+note_all(struct writeback *wb, int64_t now, int64_t *ret_next)
+{
+	struct list ready, *l;
+	bool is_due;
+
+	list_init(&ready);
+	lock_take(&wb->lock);
+	is_due = wb->note_ms <= now;
+	while (is_due && (l = list_pop(&wb->notes)) != NULL)
+		list_append(&ready, l);
+	if (!list_is_empty(&wb->notes) && wb->note_ms < *ret_next)
+		*ret_next = wb->note_ms;
+	lock_drop(&wb->lock);
+	while ((l = list_pop(&ready)) != NULL)
+		note(LIST_ENTRY(l, struct entry, note_link));
 }
 
 /* ---- attributes ---- */
@@ -220,7 +296,7 @@ add_due(struct writeback *wb, struct due *due, int64_t delay_ms)
 	due->due_ms = now_ms(wb) + delay_ms;
 	list_init(&due->link);
 	list_append(&wb->due, &due->link);
-	waiter_wake(&wb->tick);
+	wake_at(wb, due->due_ms);
 }
 
 void
@@ -310,16 +386,72 @@ is_stopping(struct writeback *wb)
 	return stop;
 }
 
+/* All attributes that wait are due. */
+static void
+make_due(struct writeback *wb)
+{
+	lock_take(&wb->lock);
+	for (struct list *l = wb->due.next; l != &wb->due; l = l->next)
+		LIST_ENTRY(l, struct due, link)->due_ms = 0;
+	lock_drop(&wb->lock);
+}
+
+/* S3 answers again: all that failed is due. */
+static void
+come_back(struct writeback *wb)
+{
+	make_due(wb);
+	lock_take(&wb->lock);
+	for (struct list *l = wb->bytes.next; l != &wb->bytes; l = l->next)
+		LIST_ENTRY(l, struct entry, due_link)->due_ms = 0;
+	lock_drop(&wb->lock);
+}
+
+/* Whether anything waits for its time, which S3 is needed for. */
+static bool
+is_waiting(struct writeback *wb)
+{
+	bool waiting;
+
+	lock_take(&wb->lock);
+	waiting = !list_is_empty(&wb->bytes) || !list_is_empty(&wb->due);
+	lock_drop(&wb->lock);
+	return waiting;
+}
+
+/* Post what is due.  Returns: when to look again. */
+static int64_t
+look(struct writeback *wb, int64_t now)
+{
+	int64_t next = NEVER;
+	bool back = false;
+
+	note_all(wb, now, &next);
+	if (is_waiting(wb) && outage_look(wb->outage, now, &back, &next))
+		return next;
+	if (back)
+		come_back(wb);
+	post_due(wb, now, &next);
+	post_bytes(wb, now, &next);
+	return next;
+}
+
 static void *
 run_clock(void *arg)
 {
 	struct writeback *wb = arg;
 
 	while (!is_stopping(wb)) {
-		int64_t now = now_ms(wb), next = NEVER;
+		int64_t now = now_ms(wb), next;
 
-		post_due(wb, now, &next);
-		post_failed(wb, now, &next);
+		lock_take(&wb->lock);
+		wb->wake_ms = NEVER; /* who comes now wakes it */
+		lock_drop(&wb->lock);
+		next = look(wb, now);
+		lock_take(&wb->lock);
+		if (next < wb->wake_ms)
+			wb->wake_ms = next;
+		lock_drop(&wb->lock);
 		if (next < NEVER)
 			next = next > now ? next - now : 10;
 		/* Woken, or it is time. */
@@ -327,6 +459,12 @@ run_clock(void *arg)
 		    &wb->tick, next == NEVER ? WAIT_FOREVER : next);
 	}
 	return NULL;
+}
+
+void
+writeback_wake(struct writeback *wb)
+{
+	waiter_wake(&wb->tick);
 }
 
 int
@@ -345,13 +483,16 @@ writeback_new(
 	waiter_init(&wb->tick);
 	list_init(&wb->tasks);
 	list_init(&wb->due);
-	list_init(&wb->failed);
+	list_init(&wb->bytes);
+	list_init(&wb->notes);
 	list_init(&wb->idlers);
 	map_init(&wb->by_id);
-	r = pthread_create(&wb->clock, NULL, run_clock, wb);
-	if (r != 0) {
+	r = outage_new(c, &wb->outage);
+	if (r == 0)
+		r = -pthread_create(&wb->clock, NULL, run_clock, wb);
+	if (r < 0) {
 		writeback_free(wb);
-		return -r;
+		return r;
 	}
 	wb->has_clock = true;
 	*ret = wb;
@@ -364,8 +505,10 @@ let_go(struct writeback *wb)
 {
 	struct list *l;
 
-	while ((l = list_pop(&wb->failed)) != NULL)
-		entry_put(LIST_ENTRY(l, struct entry, retry_link));
+	while ((l = list_pop(&wb->notes)) != NULL)
+		entry_put(LIST_ENTRY(l, struct entry, note_link));
+	while ((l = list_pop(&wb->bytes)) != NULL)
+		entry_put(LIST_ENTRY(l, struct entry, due_link));
 	while ((l = list_pop(&wb->due)) != NULL)
 		free(LIST_ENTRY(l, struct due, link));
 }
@@ -395,6 +538,7 @@ writeback_free(struct writeback *wb)
 	if (wb == NULL)
 		return;
 	map_fini(&wb->by_id);
+	outage_free(wb->outage);
 	waiter_fini(&wb->tick);
 	(void)pthread_cond_destroy(&wb->work);
 	lock_fini(&wb->lock);
@@ -402,16 +546,6 @@ writeback_free(struct writeback *wb)
 }
 
 /* ---- drain ---- */
-
-/* All that waits is due. */
-static void
-make_due(struct writeback *wb)
-{
-	lock_take(&wb->lock);
-	for (struct list *l = wb->due.next; l != &wb->due; l = l->next)
-		LIST_ENTRY(l, struct due, link)->due_ms = 0;
-	lock_drop(&wb->lock);
-}
 
 /* Wait until no attributes are on their way. */
 static int

@@ -4,8 +4,10 @@
  *
  * A pool of threads, started as there is work, runs *tasks* in the order in
  * which they were posted; a task may wait for S3.  A clock thread posts what
- * is due: attributes after write_delay, failed uploads again after 5 s, then
- * twice as long, up to 5 minutes.
+ * is due: attributes and bytes after write_delay, what failed again after 5 s,
+ * then twice as long, up to 5 minutes.  While S3 does not answer, nothing is
+ * posted (outage.h); when it does, all that failed is due at once.  And it
+ * writes the facts of files that are being written into the database.
  *
  * What is owed is in rows and entries; here is only when to look at it again.
  */
@@ -26,6 +28,8 @@ struct writeback;
 struct writeback_ops {
 	void (*bytes)(struct entry *e); /* upload_run() */
 	int (*attrs)(struct cache *c, uint64_t id, struct waiter *w);
+	/* The time of ${e} has come; on the clock thread: it does not wait. */
+	void (*due)(struct entry *e);
 };
 
 /* ${ops} is borrowed until writeback_free(). */
@@ -43,8 +47,17 @@ void writeback_post(struct writeback *wb, struct task *task);
 /* The bytes of ${e} are to be in S3 soon.  Locks: the entry's is held. */
 void writeback_bytes_locked(struct entry *e);
 
-/* They could not be sent: try again later.  Locks: the entry's is held. */
+/* They are due in ${delay_ms}, if they are not earlier.  Locks: likewise. */
+void writeback_later_locked(struct entry *e, int64_t delay_ms);
+
+/* They could not be sent: try again later.  Locks: likewise. */
 void writeback_retry_locked(struct entry *e);
+
+/* What of ${e} is local is to be in the database soon.  Locks: likewise. */
+void writeback_note_locked(struct entry *e);
+
+/* Look at what is due now: for a clock that was set. */
+void writeback_wake(struct writeback *wb);
 
 /* The attributes of row ${id} changed: they follow after write_delay, unless
  * something else carries them.  Locks: leaf. */

@@ -142,7 +142,7 @@ take(struct ctlcall *call, const char *file, json_t *one)
 	const char *of = text_of(one, "of");
 	int r;
 
-	if (strcmp(word_of(one, "what"), "conflict") != 0)
+	if (strcmp(word_of(one, "what"), "partial") == 0)
 		return ctlcall_fail("cannot take", file,
 		    "bytes of it are missing: its attribute "
 		    "user.pailfs.missing says which; copy what you need");

@@ -270,6 +270,7 @@ open_cache(struct mount *m)
 		.negative_ttl_ms = (unsigned)o->negative_ttl,
 		.timeout_s = (unsigned)o->timeout,
 		.write_delay_ms = (unsigned)o->write_delay,
+		.max_dirty_age_s = (unsigned)o->max_dirty_age,
 		.part_size = o->part_size,
 		.attrs = o->attrs == 1 ? CACHE_ATTRS_LIST : CACHE_ATTRS_POSIX,
 		.sync = (enum cache_sync)o->sync,

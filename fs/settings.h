@@ -19,15 +19,16 @@ struct options {
 	char *passwd_file;
 	char *cache;
 	char *log_file;
-	char *fuse_options;   /* for the kernel: "nosuid,nodev" */
-	uint64_t cache_size;  /* bytes */
-	uint64_t free_space;  /* bytes */
-	uint64_t memory;      /* bytes */
-	uint64_t part_size;   /* bytes; 0: the parts' sizes grow */
-	uint64_t bucket_size; /* bytes, what statfs says */
-	uint64_t write_delay; /* milliseconds */
-	uint64_t timeout;     /* seconds */
-	uint64_t ttl;         /* milliseconds, as is the next */
+	char *fuse_options;     /* for the kernel: "nosuid,nodev" */
+	uint64_t cache_size;    /* bytes */
+	uint64_t free_space;    /* bytes */
+	uint64_t memory;        /* bytes */
+	uint64_t part_size;     /* bytes; 0: the parts' sizes grow */
+	uint64_t bucket_size;   /* bytes, what statfs says */
+	uint64_t write_delay;   /* milliseconds */
+	uint64_t max_dirty_age; /* seconds, 0: off */
+	uint64_t timeout;       /* seconds */
+	uint64_t ttl;           /* milliseconds, as is the next */
 	uint64_t negative_ttl;
 	uint64_t threads;
 	uint64_t connections;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * facts.h - what is known of the bytes of a version, after a crash.
+ *
+ * The facts of a chunk file that is being written are in the database 250 ms
+ * later; what was written then is known, what came after is not.  A range that
+ * is not dirty there may hold newer bytes, which nothing tells from those of
+ * the object: so only the dirty ranges count as present.  They may hold newer
+ * bytes, too, which the CRCs do not know: so these go.
+ */
+#ifndef CACHE_FACTS_H
+#define CACHE_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Opaque types. */
+struct cache;
+
+struct facts {
+	uint64_t size;      /* bytes of the file */
+	uint64_t base_size; /* of them, the object's where they are not dirty */
+	bool has_dirty;
+	bool is_known; /* else there are none, and all this is 0 */
+};
+
+/**
+ * facts_look(c, node, ret):
+ * What the database and the chunk file, which nobody has open, tell.
+ * Returns: 0; -errno.
+ */
+int facts_look(struct cache *c, uint64_t node, struct facts *ret);
+
+/* Store them so that they are no more than is sure; then likewise.  It may be
+ * called within a transaction. */
+int facts_mend(struct cache *c, uint64_t node, struct facts *ret);
+
+#endif

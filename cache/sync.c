@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sync.c - what a close and an fsync of a file wait for, as sync= says.
+ */
+#include "cache/sync.h"
+
+#include <errno.h>
+
+#include "cache/core.h"
+#include "cache/cover.h"
+#include "cache/db.h"
+#include "cache/entry.h"
+#include "cache/upload.h"
+#include "cache/writeback.h"
+#include "s3/base/log.h"
+
+int
+sync_close(struct entry *e, struct waiter *w)
+{
+	bool is_clone;
+	int r = 0;
+
+	if (e->cache->config.sync == CACHE_SYNC_CLOSE)
+		return upload_flush(e, w);
+	lock_take(&e->lock);
+	is_clone = e->base_key != NULL && cover_is_needed(e);
+	if (!is_clone)
+		r = cover_locked(e);
+	lock_drop(&e->lock);
+	return is_clone ? upload_flush(e, w) : r;
+}
+
+bool
+sync_is_local(const struct cache *c)
+{
+	return c->config.sync == CACHE_SYNC_LOCAL;
+}
+
+int
+sync_file(struct entry *e, struct waiter *w)
+{
+	int r;
+
+	if (!sync_is_local(e->cache))
+		return upload_flush(e, w);
+	r = sync_close(e, w);
+	if (r == 0) /* the descriptor stays as long as the entry */
+		r = chunk_sync(&e->chunk);
+	return r == 0 ? db_sync(e->cache->db) : r;
+}
+
+/* The last program that could write it has closed it. */
+static void
+release_locked(struct entry *e)
+{
+	int r;
+
+	if (!cover_is_needed(e))
+		return;
+	r = e->base_key == NULL ? cover_locked(e) : -EAGAIN;
+	if (r == -EAGAIN) { /* a clone: S3 keeps it */
+		writeback_bytes_locked(e);
+	} else if (r < 0) { /* nobody is there to be told */
+		log_error("'%s' is not safe in the cache folder, and sent at "
+			  "once",
+		    e->key);
+		writeback_bytes_locked(e);
+	}
+}
+
+void
+sync_release(struct entry *e)
+{
+	lock_take(&e->lock);
+	if (e->cache->config.sync != CACHE_SYNC_CLOSE) {
+		if (e->writers == 0)
+			release_locked(e);
+	} else if (e->sent_generation < e->generation && !e->is_unlinked) {
+		writeback_bytes_locked(e);
+	}
+	lock_drop(&e->lock);
+}

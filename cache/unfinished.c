@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unfinished.c - bytes that no close had covered when the last run was killed.
+ *
+ * States:  an existing file: REMOTE_NEW and RESOLVE of its bytes, and CREATE of
+ *          the new one; a new file: REKEY, as nothing of it was ever sent.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/unfinished.h"
+
+#include "cache/aside.h"
+#include "cache/change.h"
+#include "cache/chunk.h"
+#include "cache/core.h"
+#include "cache/db.h"
+#include "cache/facts.h"
+#include "cache/fill.h"
+#include "cache/view.h"
+#include "s3/base/cleanup.h"
+#include "s3/base/log.h"
+#include "s3/base/text.h"
+
+#define NAMES_MAX 100 /* tried, where one of that second is taken */
+
+/* A name beside ${row} that is free here. */
+static int
+choose_name(struct cache *c, const struct row *row, char **ret)
+{
+	int64_t now = clock_wall_ns(c->clock);
+	char host[ASIDE_HOST_MAX + 1];
+	int r = -EEXIST;
+
+	aside_host(host);
+	for (int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
+		AUTO(row_fini) struct row taken = { 0 };
+		struct buf name = BUF_INIT(CACHE_NAME_MAX);
+
+		r = aside_make(row->name, ASIDE_UNFINISHED, host,
+		    now + i * INT64_C(1000000000), &name);
+		if (r == 0)
+			r = db_row_by_name(
+			    c->db, row->parent, buf_str(&name), &taken);
+		if (r == 0 && view_is_visible(&taken))
+			r = -EEXIST;
+		if (r == 0 || r == -ENOENT)
+			r = buf_take(&name, ret);
+		buf_fini(&name);
+	}
+	return r;
+}
+
+static void
+say_kept(const struct row *row, const char *name)
+{
+	log_warn("'%s' was being written when the last mount ended without "
+		 "unmounting: what was written is kept as '%s'",
+	    row->name, name);
+}
+
+/* It is to be sent, whatever comes. */
+static int
+put_intent(struct cache *c, uint64_t id)
+{
+	struct db_intent owed = {
+		.entry = id, .kind = DB_INTENT_BYTES, .made_ms = cache_now_ms(c)
+	};
+
+	return db_intent_put(c->db, &owed);
+}
+
+/* ---- of a new file ---- */
+
+/* The row itself gets the name; the one it was to have is as S3 says. */
+static int
+rename_row(struct change *ch, const struct facts *facts, uint64_t *ret_id)
+{
+	struct cache *c = ch->cache;
+	AUTO_FREE char *name = NULL;
+	int r = choose_name(c, &ch->row, &name);
+
+	if (r == 0)
+		r = db_row_listed(c->db, ch->row.parent, 0);
+	if (r == 0)
+		r = put_intent(c, ch->row.id);
+	if (r < 0)
+		return r;
+	say_kept(&ch->row, name);
+	change_name(ch, NAME_ON_REKEY);
+	text_set(&ch->row.name, TAKE(name));
+	text_set(&ch->row.etag, NULL); /* of whom it was to replace */
+	text_set(&ch->row.version_id, NULL);
+	ch->row.size = facts->size;
+	*ret_id = ch->row.id;
+	return 0;
+}
+
+/* ---- of a file that S3 has ---- */
+
+/* Where the bytes under the changes lie: what was known of ${row}. */
+static int
+put_base(struct cache *c, const struct row *row, uint64_t id)
+{
+	struct db_intent base = { 0 };
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r = db_intent_get(c->db, row->id, DB_INTENT_BASE, &base);
+
+	if (r == -ENOENT) {
+		base.kind = DB_INTENT_BASE;
+		r = view_key(c, row, &key);
+		if (r == 0)
+			r = buf_take(&key, &base.source_key);
+		base.etag = text_copy(row->etag);
+	}
+	base.id = 0;
+	base.entry = id;
+	base.made_ms = cache_now_ms(c);
+	if (r == 0)
+		r = db_intent_put(c->db, &base);
+	if (r == 0)
+		r = db_intent_drop(c->db, row->id, DB_INTENT_BASE);
+	buf_fini(&key);
+	db_intent_fini(&base);
+	return r;
+}
+
+/* A new row, with the bytes of ${row}. */
+static int
+insert_beside(struct cache *c, const struct row *row, const struct facts *facts,
+    uint64_t *ret_id)
+{
+	enum state_name name_state = NAME_ABSENT;
+	AUTO(row_fini) struct row beside = { 0 };
+	AUTO_FREE char *name = NULL;
+	int r = choose_name(c, row, &name);
+
+	if (r == 0)
+		r = row_copy(&beside, row);
+	if (r < 0)
+		return r;
+	say_kept(row, name);
+	state_name_apply(&name_state, NAME_ON_CREATE);
+	text_set(&beside.name, TAKE(name));
+	text_set(&beside.etag, NULL);
+	text_set(&beside.version_id, NULL);
+	beside.kind = ROW_FILE;
+	beside.name_state = (int)name_state;
+	beside.attr_state = ATTRS_METADIRTY;
+	beside.attrs = ROW_ATTRS_KNOWN;
+	beside.size = facts->size;
+	beside.seen_ms = 0;
+	r = change_insert_within(c, &beside);
+	if (r == 0 && facts->base_size > 0)
+		r = put_base(c, row, beside.id);
+	if (r == 0)
+		r = put_intent(c, beside.id);
+	*ret_id = beside.id;
+	return r;
+}
+
+/* The name goes on to a version that was not seen yet. */
+static int
+give_up_bytes(struct change *ch)
+{
+	int r;
+
+	if (ch->row.byte_state == BYTES_UPLOADING)
+		(void)change_bytes(ch, BYTES_ON_PUT_LOST);
+	(void)change_bytes(ch, ch->row.byte_state == BYTES_UNSURE
+				   ? BYTES_ON_SETTLED_OTHER
+				   : BYTES_ON_REMOTE_NEW); /* CONFLICT */
+	r = change_bytes(ch, BYTES_ON_RESOLVE);
+	if (ch->row.attr_state == ATTRS_METADIRTY)
+		change_attrs(ch, ATTRS_ON_DROP);
+	fill_clear(&ch->row);
+	text_set(&ch->row.etag, NULL);
+	ch->row.seen_ms = 0; /* believed no longer */
+	return r == 0 ? db_number(ch->cache->db, &ch->row.node) : r;
+}
+
+static int
+split(struct change *ch, const struct facts *facts, uint64_t *ret_id)
+{
+	uint64_t node = ch->row.node;
+	AUTO(row_fini) struct row was = { 0 };
+	int r = row_copy(&was, &ch->row);
+
+	if (r == 0)
+		r = give_up_bytes(ch);
+	/* One row a node: the old one lets go of it first. */
+	if (r == 0)
+		r = db_row_put(ch->cache->db, &ch->row);
+	was.node = node;
+	return r == 0 ? insert_beside(ch->cache, &was, facts, ret_id) : r;
+}
+
+/* Nothing is kept. */
+static int
+let_go(struct change *ch)
+{
+	uint64_t node = ch->row.node;
+	int r;
+
+	log_warn("'%s' was being written when the last mount ended without "
+		 "unmounting: it is as S3 has it",
+	    ch->row.name);
+	r = give_up_bytes(ch);
+	if (r == 0)
+		r = db_intent_drop(ch->cache->db, ch->row.id, DB_INTENT_BASE);
+	if (r == 0)
+		chunk_delete(ch->cache, node);
+	return r;
+}
+
+int
+unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone)
+{
+	struct aside_name aside;
+	struct facts facts;
+	bool is_new = ch->row.name_state == NAME_CREATING;
+	bool is_cut;
+	int r = facts_mend(ch->cache, ch->row.node, &facts);
+
+	if (r < 0)
+		return r;
+	is_cut = facts.base_size > 0 && facts.size < ch->row.size;
+	/* What a conflict keeps is not whole before it is covered: whom it is
+	 * a copy of is kept, and makes another. */
+	*ret_gone =
+	    is_new && (!facts.has_dirty || aside_parse(ch->row.name, &aside));
+	if (*ret_gone)
+		return 0;
+	if (is_new)
+		return rename_row(ch, &facts, ret_id);
+	return facts.has_dirty || is_cut ? split(ch, &facts, ret_id)
+					 : let_go(ch);
+}
