@@ -540,7 +540,7 @@ ask(struct cache *c, const struct row *row, struct waiter *w)
 }
 
 /* 1: ${ret}, owned, is the row as it is; 0 if somebody else's answer came since
- * ${row} was read, or it is gone; or -errno. */
+ * ${row} was read, or it is gone, or going; or -errno. */
 static int
 is_still_due(struct cache *c, const struct row *row, struct row *ret)
 {
@@ -548,7 +548,8 @@ is_still_due(struct cache *c, const struct row *row, struct row *ret)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (ret->seen_ms == row->seen_ms && ret->attrs == row->attrs)
+	if (ret->seen_ms == row->seen_ms && ret->attrs == row->attrs &&
+	    (ret->kind == ROW_DIR || view_is_visible(ret)))
 		return 1;
 	row_fini(ret);
 	return 0;
