@@ -127,6 +127,29 @@ def test_while_it_goes(s3, bucket, proxy, mount, how, op):
     os.close(fd)
 
 
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("how", ["unlink", "replace"])
+def test_opened_after_it_went(s3, bucket, m, how, sent):
+    """Who found it before may still open it, as a path walk does."""
+    fd = os.open(m.path / "f", os.O_RDWR | os.O_CREAT, 0o640)
+    os.write(fd, b"hello world")
+    if sent:
+        os.close(fd)
+    found = os.open(m.path / "f", os.O_PATH)
+    take_away(m.path, how)
+    again = os.open(f"/proc/self/fd/{found}", os.O_RDWR)
+    st = os.fstat(again)
+    assert (st.st_size, st.st_nlink) == (11, 0)
+    os.pwrite(again, b"J", 0)
+    assert os.pread(again, 100, 0) == b"Jello world"
+    os.close(again)
+    os.close(found)
+    if not sent:
+        os.close(fd)
+    m.umount()
+    assert stored.keys(s3, bucket) == ({"f": 7} if how == "replace" else {})
+
+
 @pytest.mark.servers("versitygw")
 def test_opened_while_it_is_replaced(server, s3, bucket, proxy, mount):
     """Nothing of it is here: who opens it then gets the next one."""
