@@ -20,6 +20,7 @@
 #include "cache/pool.h"
 #include "cache/probe.h"
 #include "cache/recover.h"
+#include "cache/series.h"
 #include "cache/set.h"
 #include "cache/store.h"
 #include "cache/upload.h"
@@ -135,6 +136,8 @@ make_parts(struct cache *c)
 	if (r == 0)
 		r = listings_new(c, &c->listings);
 	if (r == 0)
+		r = series_new(&c->series);
+	if (r == 0)
 		r = pool_new(BUFFER_SIZE, buffers < 2 ? 2 : buffers, &c->pool);
 	if (r == 0)
 		r = mime_open(&c->mime);
@@ -196,12 +199,14 @@ cache_close(struct cache *c)
 	dir_recover_stop(c->dir_recover);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
+	series_stop(c);
 	nameless_forget_all(c);
 	if (c->entries != NULL)
 		entries_drain(c);
 	worker_stop(c->worker);
 	listings_free(c->listings);
 	heads_free(c->heads);
+	series_free(c->series);
 	entries_free(c->entries);
 	nameless_free(c->nameless);
 	pool_free(c->pool);

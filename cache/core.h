@@ -30,6 +30,7 @@ struct mime;
 struct nameless;
 struct pool;
 struct probes;
+struct series;
 struct worker;
 struct writeback;
 struct zero;
@@ -53,6 +54,7 @@ struct cache {
 	struct listings *listings;
 	struct heads *heads;
 	struct pool *pool;
+	struct series *series;
 	struct worker *worker;
 	struct writeback *writeback;
 	struct probes *probes;

@@ -172,6 +172,10 @@ typedef bool db_row_fn(void *arg, const struct row *row);
 int db_rows_after(struct db *db, uint64_t parent, uint64_t after, unsigned max,
     db_row_fn *fn, void *arg);
 
+/* Those whose name comes after ${name}, by name (bytes), at most ${max}. */
+int db_rows_named_after(struct db *db, uint64_t parent, const char *name,
+    unsigned max, db_row_fn *fn, void *arg);
+
 /* The children of ${parent} that no observation since ${ms} has seen. */
 int db_rows_unseen(
     struct db *db, uint64_t parent, int64_t ms, db_row_fn *fn, void *arg);

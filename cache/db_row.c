@@ -368,6 +368,24 @@ db_rows_after(struct db *db, uint64_t parent, uint64_t after, unsigned max,
 }
 
 int
+db_rows_named_after(struct db *db, uint64_t parent, const char *name,
+    unsigned max, db_row_fn *fn, void *arg)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROWS_NAMED_AFTER];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)parent);
+	(void)sqlite3_bind_blob(
+	    stmt, 2, name, (int)strlen(name), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 3, max);
+	r = each_row(db, stmt, fn, arg);
+	(void)sqlite3_clear_bindings(stmt); /* name is the caller's */
+	db_leave(db);
+	return r;
+}
+
+int
 db_rows_unseen(
     struct db *db, uint64_t parent, int64_t ms, db_row_fn *fn, void *arg)
 {

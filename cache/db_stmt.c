@@ -39,6 +39,9 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROWS_AFTER] =
 	    SELECT_ROW "INDEXED BY entry_parent"
 		       " WHERE parent = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+	[DB_ROWS_NAMED_AFTER] =
+	    SELECT_ROW "INDEXED BY entry_name WHERE parent = ?1"
+		       " AND name > ?2 ORDER BY name LIMIT ?3",
 	[DB_ROWS_UNSEEN] =
 	    SELECT_ROW "INDEXED BY entry_parent"
 		       " WHERE parent = ?1 AND seen_ms < ?2 ORDER BY id",

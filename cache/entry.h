@@ -149,6 +149,9 @@ void entries_refresh(
  * the row said.  Locks: none is held. */
 void entries_overlay(struct cache *c, struct cache_attr *attr);
 
+/* All in memory, with a reference each.  Memory: ${*ret} is owned: free(). */
+int entries_all(struct cache *c, struct entry ***ret, size_t *ret_count);
+
 /* All that have changes which are not in S3, with a reference each.  Memory:
  * ${*ret} is owned: free(). */
 int entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count);

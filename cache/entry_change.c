@@ -146,8 +146,8 @@ is_owing(struct entry *e)
 	return owing;
 }
 
-int
-entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
+static int
+collect(struct cache *c, bool owing, struct entry ***ret, size_t *ret_count)
 {
 	struct entries *t = c->entries;
 	struct entry **all;
@@ -159,7 +159,7 @@ entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
 	     l = l->next) {
 		struct entry *e = LIST_ENTRY(l, struct entry, link);
 
-		if (!is_owing(e))
+		if (owing && !is_owing(e))
 			continue;
 		entry_hold(e);
 		all[count++] = e;
@@ -170,6 +170,18 @@ entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
 	*ret = all;
 	*ret_count = count;
 	return 0;
+}
+
+int
+entries_all(struct cache *c, struct entry ***ret, size_t *ret_count)
+{
+	return collect(c, false, ret, ret_count);
+}
+
+int
+entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
+{
+	return collect(c, true, ret, ret_count);
 }
 
 void

@@ -8,13 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache/ahead.h"
 #include "cache/entry.h"
 #include "cache/worker.h"
 #include "s3/s3.h"
 
-/* To hold back a MiB costs a reader 12 ms at the 85 MB/s of a connection,
- * less than a round trip over a wide area; 8 MiB would be felt. */
-#define FETCH_HELD_MAX ((uint64_t)1 << 20)
+#define FETCH_HELD_MAX AHEAD_WHOLE
 
 #define FETCH_TRIES 3 /* GETs of an object that comes damaged each time */
 

@@ -15,6 +15,7 @@
 #include "cache/make.h"
 #include "cache/pool.h"
 #include "cache/read.h"
+#include "cache/series.h"
 #include "cache/set.h"
 #include "cache/sync.h"
 #include "cache/view.h"
@@ -25,6 +26,7 @@
 struct cache_file {
 	struct entry *entry;     /* [I] a reference */
 	bool may_write;          /* [I] */
+	_Atomic bool is_read;    /* [a] from its start */
 	struct read_state reads; /* [e] */
 	unsigned errors_told;    /* [e] of entry.error_total */
 };
@@ -183,7 +185,11 @@ int
 cache_file_read(struct cache_file *f, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
 {
-	return read_bytes(f->entry, &f->reads, off, len, w, ret);
+	int r = read_bytes(f->entry, &f->reads, off, len, w, ret);
+
+	if (r == 0 && off == 0 && !atomic_exchange(&f->is_read, true))
+		series_read(f->entry);
+	return r;
 }
 
 void
