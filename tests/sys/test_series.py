@@ -62,6 +62,21 @@ def test_p6_files_in_order(series, proxy):
     assert asked(proxy) == []
 
 
+@pytest.mark.parametrize("size", [16 * KIB, 1000])
+def test_p6_files_in_order_with_attributes(series, proxy, size):
+    """attrs=posix: one HEAD and one GET each, many at a time of either; of
+    4096 bytes or less the HEAD must have told that it is a file."""
+    m, files = series(size=size, attrs="posix")
+    proxy.shape(latency_ms=30)
+    for key, content in files.items():
+        assert (m.path / key).read_bytes() == content
+    proxy.wait_idle()
+    heads = [e["key"] for e in proxy.log("HeadObject")]
+    gets = [e["key"] for e in proxy.log("GetObject")]
+    assert sorted(heads) == sorted(gets) == sorted(files)
+    assert most_at_once(proxy) >= 8
+
+
 def test_p6_files_by_a_program(series, proxy):
     """cat of a pattern, and readdir's order, are such an order."""
     m, files = series()
