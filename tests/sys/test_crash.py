@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon is killed: nothing acknowledged is lost, no file is torn.
+
+The work is done by tests/crash; a failure says how to run its seed again.
+"""
+
+import pytest
+from lib import env
+
+from tests.crash import broken, points
+from tests.crash.campaign import Campaign, Site
+
+pytestmark = [pytest.mark.servers("versitygw"), pytest.mark.timeout(120)]
+own_build = pytest.mark.skipif(env.flavour() != "",
+                               reason="it has a build of its own")
+MODES = ["close"]
+KILLS = 5
+# What is left out of the run, kinds of steps and checks.
+WITHOUT = ("uploads", "unfinished", "move", "chmod")
+
+
+@pytest.fixture
+def site(server, s3, proxy, mount):
+    return Site(server, s3, proxy, mount)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("mode", MODES)
+def test_p1_killed_at_any_moment(site, mode, seed):
+    Campaign(site, seed, mode, without=WITHOUT).run(KILLS)
+
+
+@own_build
+@pytest.mark.parametrize("mode", MODES)
+def test_p1_killed_at_each_point(site, mode, tmp_path):
+    """When it is passed for the first time."""
+    with points.programs():
+        names = points.listed(site, mode, tmp_path, WITHOUT)
+        assert len(names) > 40, names
+        died = sum(points.Scenario(site, mode, (name, 1), WITHOUT).run()
+                   for name in names)
+    assert died >= len(names) * 0.9, f"{died} of {len(names)}"
+
+
+@own_build
+@pytest.mark.parametrize("how", broken.WORK)
+def test_a_broken_build_is_found(site, how):
+    with points.programs():
+        seed = broken.first_found(site, how, "close", 20, without=WITHOUT)
+        assert seed is not None, "nothing was found: nothing is proved"
+        assert broken.first_found(site, how, "close", seed + 1, False,
+                                  WITHOUT) is None
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("first", range(100, 1100, 100))
+@pytest.mark.parametrize("mode", MODES)
+def test_p1_killed_hundreds_of_times(site, mode, first):
+    for seed in range(first, first + 10):
+        Campaign(site, seed, mode, without=WITHOUT).run(KILLS)
+
+
+@own_build
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("nth", [2, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_p1_killed_at_each_point_later(site, mode, nth, tmp_path):
+    with points.programs():
+        names = points.listed(site, mode, tmp_path, WITHOUT)
+        for name, passes in names.items():
+            if passes >= nth:
+                points.Scenario(site, mode, (name, nth), WITHOUT).run()
