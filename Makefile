@@ -5,7 +5,7 @@
 # make check        install what is missing, build, run every check and test;
 #                   TESTS="tests/sys/test_x.py -k name" narrows the last part
 # make check-asan check-tsan check-long     the tests again, with more patience
-# make unit lint lint-deep hdr-check format bench setup install uninstall clean
+# make unit lint lint-deep hdr-check format bench setup (un)install clean
 #
 # FLAVOUR=asan|tsan builds with sanitizers under build/FLAVOUR.  V=1 shows the
 # commands; WERROR=1 (or CI=1) makes a warning an error.
@@ -97,6 +97,7 @@ $(O)/flags: FORCE
 $(O)/sources: FORCE
 	@$(call stamp,$(SRCS))
 -include $(patsubst %.o,%.d,$(call obj,$(SRCS) $(UNITS_C)))
+include tests/fault/rules.mk
 
 hdr-check: $(HDRS:%=hdr-check/%)
 hdr-check/%: FORCE
@@ -105,15 +106,14 @@ hdr-check/%: FORCE
 lint lint-deep: all
 	$(Q)MAKE='$(MAKE)' B=$(B) tests/lint/run.sh $@
 
-unit tests: all $(UNITS)
+unit tests: all $(UNITS) $(FAULTS)
 	$(Q)tests/tools/run-tests.sh '$(FLAVOUR)' $@ $(TESTS)
 
 # The steps below are makes of their own: one installs what the next needs.
 SUB = $(MAKE) --no-print-directory WERROR=1 \
 	$(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-setup:
-	$(Q)tests/tools/setup.sh check
+setup: ; $(Q)tests/tools/setup.sh check
 check: setup
 	$(Q)$(SUB) lint
 	$(Q)$(SUB) tests
@@ -126,10 +126,8 @@ demo:
 	$(Q)tests/tools/setup.sh demo
 	$(Q)$(SUB) all WERROR=
 	$(Q)tests/demo/demo.sh
-bench: all
-	$(Q)$(if $(wildcard tests/bench/run.sh),tests/bench/run.sh,:)
-format:
-	$(Q)clang-format-14 -i $(SRCS) $(HDRS) $(UNITS_C)
+bench: all ; $(Q)tests/bench/run.sh
+format: ; $(Q)clang-format-14 -i $(SRCS) $(HDRS) $(UNITS_C) tests/f*/*.[ch]
 
 install: all
 	$(Q)install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR)
@@ -141,9 +139,7 @@ uninstall:
 	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(SBINDIR)/mount.pailfs \
 		$(foreach p,$(PAGES),$(call page_to,$(p))/$(notdir $(p)))
 
-clean:
-	rm -rf $(filter-out build/venv,$(wildcard build/*))
-
+clean: ; rm -rf $(filter-out build/venv,$(wildcard build/*))
 FORCE:
 .PHONY: all hdr-check lint lint-deep unit tests setup check check-long \
 	check-asan check-tsan demo bench format install uninstall clean FORCE

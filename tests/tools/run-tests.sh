@@ -3,8 +3,9 @@
 #
 # run-tests.sh FLAVOUR unit|tests [PYTEST-ARGUMENT...]
 #
-# Run the unit tests of one flavour ('' is the plain one), and with "tests" the
-# system tests after them.  The system tests learn from the environment:
+# Run the unit tests of one flavour ('' is the plain one), and with "tests" those
+# in which allocations fail and the system tests after them.  The system tests
+# learn from the environment:
 #   PAILFS_BUILD    the folder with pailfs and pailctl, absolute
 #   PAILFS_FLAVOUR  "", asan or tsan: limits of memory and time differ
 #   PAILFS_WRAP     words to put before a program of ours, may be empty
@@ -21,6 +22,7 @@ export PAILFS_BUILD=$PWD/build${flavour:+/$flavour}
 export PAILFS_TOOLS=${PAILFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/pailfs}
 supp=$PWD/tests/tools
 reports=
+limit=600 # seconds for a program
 passed=0 failed=0
 
 set_up_sanitizers()
@@ -64,7 +66,7 @@ run_unit()
 {
 	local out r=0 name=${1##*/}
 	# shellcheck disable=SC2086 # PAILFS_WRAP is words
-	out=$(CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 $PAILFS_WRAP "$1" 2>&1 \
+	out=$(CMOCKA_MESSAGE_OUTPUT=TAP timeout "$limit" $PAILFS_WRAP "$1" 2>&1 \
 		</dev/null) || r=$?
 	[ $r != 0 ] || grep -q '^ok' <<<"$out" || r=none
 	! take_reports || r=report
@@ -75,6 +77,18 @@ run_unit()
 		failed=$((failed + 1))
 		printf '%s\nFAIL %s (%s)\n' "$out" "$name" "$r"
 	fi
+}
+
+# Allocations fail one after the other, in the long run each of them.  What TSan
+# looks for does not depend on them.
+run_faults()
+{
+	local src
+	[ "$flavour" != tsan ] || return 0
+	case " $* " in *" --long "*) export LOOP_STRIDE=1 limit=7200 ;; esac
+	for src in tests/fault/*.c; do
+		run_unit "$PAILFS_BUILD/fault/$(basename "$src" .c)"
+	done
 }
 
 run_sys()
@@ -93,6 +107,7 @@ run_sys()
 for src in tests/unit/*.c; do
 	[ ! -e "$src" ] || run_unit "$PAILFS_BUILD/unit/$(basename "$src" .c)"
 done
+[ "$what" = unit ] || run_faults "$@"
 printf 'unit: %d passed, %d failed\n' $passed $failed
 [ $failed = 0 ] || exit 1
 if [ "$what" = tests ] && [ -d tests/sys ]; then
