@@ -50,6 +50,17 @@ cache_is_fresh(const struct cache *c, int64_t seen_ms)
 	       now_ms - seen_ms < c->config.ttl_ms;
 }
 
+unsigned
+cache_absent_valid_ms(const struct cache *c, int64_t seen_ms)
+{
+	int64_t age = cache_now_ms(c) - seen_ms;
+
+	if (seen_ms == 0 || seen_ms < c->doubt_ms || age < 0 ||
+	    age >= c->config.negative_ttl_ms)
+		return 0;
+	return (unsigned)(c->config.negative_ttl_ms - age);
+}
+
 /* On the worker. */
 static void
 on_tick(void *arg)
@@ -171,6 +182,8 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 	c->hooks = *hooks;
 	keylocks_init(&c->keylocks);
 	progresses_init(&c->progresses);
+	absent_init(&c->absent);
+	answered_init(&c->answered);
 	r = copy_config(c, config);
 	if (r == 0)
 		r = store_open(c, message, message_len);
@@ -219,6 +232,8 @@ cache_close(struct cache *c)
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
 	progresses_fini(&c->progresses);
+	absent_fini(&c->absent);
+	answered_fini(&c->answered);
 	free_config(c);
 	free(c);
 }
@@ -254,10 +269,14 @@ cache_lookup(struct cache *c, uint64_t parent, const char *name,
 	AUTO(row_fini) struct row row = { 0 };
 	int r = lookup_name(c, parent, name, w, &row);
 
+	if (r == -ENOENT)
+		ret->valid_ms = lookup_absent_ms(c, parent, name);
 	if (r < 0)
 		return r;
 	view_attr(c, &row, ret);
 	entries_overlay(c, ret);
+	if (ret->valid_ms == 0)
+		answered_note(&c->answered, ret->node, clock_mono_ms(c->clock));
 	return 0;
 }
 

@@ -169,7 +169,8 @@ void cache_get_stats(struct cache *c, struct cache_stats *ret);
  * cache_lookup(c, parent, name, w, ret):
  * Find ${name} (1 to 255 bytes, no '/') in directory node ${parent}.  Asks S3
  * only if what is known is older than the ttl.
- * Returns: 0; -ENOENT; -ENAMETOOLONG; -ENOTDIR; -ESTALE; -EIO ...
+ * Returns: 0; -ENOENT: then, too, ${ret->valid_ms} tells how long that may be
+ *     believed; -ENAMETOOLONG; -ENOTDIR; -ESTALE; -EIO ...
  */
 int cache_lookup(struct cache *c, uint64_t parent, const char *name,
     struct waiter *w, struct cache_attr *ret);

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache/absent.h"
+#include "cache/answered.h"
 #include "cache/cache.h"
 #include "cache/keylock.h"
 #include "cache/progress.h"
@@ -64,6 +66,8 @@ struct cache {
 	struct dir_recover *dir_recover;
 	struct keylocks keylocks;
 	struct progresses progresses;
+	struct absent absent;
+	struct answered answered;
 	struct space space;
 	struct stats stats;
 };
@@ -84,5 +88,9 @@ cache_ms(const struct cache *c, int64_t mono_ms)
 /* Whether what was seen at ${seen_ms} is younger than the ttl, and than the
  * last kill: what a request that was under way then did is seen by nobody. */
 bool cache_is_fresh(const struct cache *c, int64_t seen_ms);
+
+/* How long it may still be believed, in ms, that a name was not there at
+ * ${seen_ms}; 0: not any more. */
+unsigned cache_absent_valid_ms(const struct cache *c, int64_t seen_ms);
 
 #endif

@@ -113,6 +113,9 @@ cache_file_open(struct cache *c, uint64_t node, int flags, struct waiter *w,
 	int r;
 
 	r = lookup_node(c, node, false, w, &row);
+	/* The kernel asks for attributes before it reads at the end. */
+	if (r == 0 && c->config.ttl_ms < ANSWERED_MS)
+		answered_note(&c->answered, node, clock_mono_ms(c->clock));
 	if (r == 0)
 		r = check_open(c, &row, flags);
 	if (r == 0)

@@ -112,6 +112,8 @@ observe_probe(
 	sent_ms = cache_ms(c, p->list.result.sent_ms);
 	if (!is_dir(p)) {
 		as.name = copy;
+		if (p->head.result.err == -ENOENT)
+			absent_note(&c->absent, dir->id, name, sent_ms);
 		/* What both say was so when the first of them was asked. */
 		if (p->list.result.sent_ms < p->head.result.sent_ms)
 			p->head.result.sent_ms = p->list.result.sent_ms;
@@ -252,6 +254,22 @@ is_settled(const struct cache *c, const struct row *row)
 	       cache_is_fresh(c, row->seen_ms);
 }
 
+/* When S3 last said that there is no ${name}; 0: not known. */
+static int64_t
+absent_ms(struct cache *c, const struct row *dir, const char *name)
+{
+	int64_t ms = absent_asked_ms(&c->absent, dir->id, name);
+
+	return ms > dir->listed_ms ? ms : dir->listed_ms;
+}
+
+/* Whether S3 need not be asked about what has no row. */
+static bool
+is_absent(struct cache *c, const struct row *dir, const char *name)
+{
+	return cache_absent_valid_ms(c, absent_ms(c, dir, name)) > 0;
+}
+
 /* -EAGAIN: a directory above was renamed meanwhile. */
 static int
 refresh_once(
@@ -266,7 +284,7 @@ refresh_once(
 		return r;
 	if (r == 0 && is_settled(c, &row))
 		return 0;
-	if (r == -ENOENT && cache_is_fresh(c, dir->listed_ms))
+	if (r == -ENOENT && is_absent(c, dir, name))
 		return 0;
 	if (w == NULL)
 		waiter_init(&own);
@@ -314,6 +332,23 @@ lookup_name(struct cache *c, uint64_t parent, const char *name,
 	return r;
 }
 
+unsigned
+lookup_absent_ms(struct cache *c, uint64_t parent, const char *name)
+{
+	AUTO(row_fini) struct row dir = { 0 };
+	int64_t ms;
+
+	if (view_dir(c, parent, &dir) < 0)
+		return 0;
+	if (path_check_name(name, dir.id == CACHE_ROOT) < 0)
+		return c->config.negative_ttl_ms; /* it never is */
+	ms = absent_ms(c, &dir, name);
+	if (cache_absent_valid_ms(c, ms) == 0)
+		return 0;
+	absent_note(&c->absent, dir.id, name, ms);
+	return cache_absent_valid_ms(c, ms);
+}
+
 /* Ask about ${row}: whether it is as it was, or, where that ${is_settled}, for
  * its headers; then it may be read again. */
 static int
@@ -344,6 +379,13 @@ row_of_node(struct cache *c, uint64_t node, struct row *ret)
 	return r == -ENOENT ? -ESTALE : r;
 }
 
+/* Whether S3 was asked for the step before this one. */
+static bool
+was_answered(struct cache *c, uint64_t node)
+{
+	return answered_is_new(&c->answered, node, clock_mono_ms(c->clock));
+}
+
 int
 lookup_node(struct cache *c, uint64_t node, bool want_attrs, struct waiter *w,
     struct row *ret)
@@ -353,7 +395,8 @@ lookup_node(struct cache *c, uint64_t node, bool want_attrs, struct waiter *w,
 
 	/* At most twice: once for its age, once for its headers. */
 	for (int i = 0; r == 0 && i < 2; i++) {
-		bool settled = i > 0 || is_settled(c, ret);
+		bool settled =
+		    i > 0 || is_settled(c, ret) || was_answered(c, node);
 
 		if (ret->name_state == NAME_GONE)
 			break; /* nobody can be asked */

@@ -22,6 +22,10 @@ struct waiter;
 int lookup_name(struct cache *c, uint64_t parent, const char *name,
     struct waiter *w, struct row *ret);
 
+/* How long the caller may believe, in ms, that lookup_name() did not find
+ * ${name}.  When it is seen later, the hook is told. */
+unsigned lookup_absent_ms(struct cache *c, uint64_t parent, const char *name);
+
 /**
  * lookup_node(c, node, want_attrs, w, ret):
  * The row of ${node}, asked for anew where it is older than the ttl; with

@@ -190,6 +190,9 @@ new_row(struct observe *o, uint64_t dir, const char *name, struct row *row)
 		return -ENOMEM;
 	r = db_number(o->cache->db, &row->id);
 	row->node = row->id;
+	/* The kernel may have been told that there is none. */
+	if (r == 0 && absent_drop(&o->cache->absent, dir, name))
+		r = add_change(o, dir, name, 0);
 	return r;
 }
 

@@ -30,8 +30,9 @@
 #include "s3/base/log.h"
 #include "s3/s3.h"
 
-#define MESSAGE_LEN 1024
-#define EXIT_USAGE  2
+#define MESSAGE_LEN     1024
+#define EXIT_USAGE      2
+#define NEGATIVE_TTL_MS 10000U /* where none is given */
 
 /* How often the log says what is still to be sent before the end, seconds. */
 #define DRAIN_LOG_S 10
@@ -251,6 +252,15 @@ warn_of_size(struct mount *m)
 		    o->cache_size >> 20, o->cache, room >> 20);
 }
 
+/* Who wants to see changes at once wants to see new names at once. */
+static unsigned
+negative_ttl_ms(const struct options *o)
+{
+	if (o->negative_ttl != UINT64_MAX)
+		return (unsigned)o->negative_ttl;
+	return o->ttl < NEGATIVE_TTL_MS ? (unsigned)o->ttl : NEGATIVE_TTL_MS;
+}
+
 static int
 open_cache(struct mount *m)
 {
@@ -267,7 +277,7 @@ open_cache(struct mount *m)
 		.free_space = o->free_space,
 		.memory = o->memory,
 		.ttl_ms = (unsigned)o->ttl,
-		.negative_ttl_ms = (unsigned)o->negative_ttl,
+		.negative_ttl_ms = negative_ttl_ms(o),
 		.timeout_s = (unsigned)o->timeout,
 		.write_delay_ms = (unsigned)o->write_delay,
 		.max_dirty_age_s = (unsigned)o->max_dirty_age,

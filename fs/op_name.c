@@ -13,7 +13,7 @@
 void
 op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct cache_attr attr;
+	struct cache_attr attr = { 0 };
 	struct op op;
 	int r;
 
@@ -21,7 +21,7 @@ op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	r = cache_lookup(op.session->cache, parent, name, &op.waiter, &attr);
 	op_end(&op);
 	if (r == -ENOENT)
-		reply_negative(req, op.session);
+		reply_negative(req, attr.valid_ms);
 	else if (r < 0)
 		reply_error(req, r, "lookup");
 	else

@@ -438,9 +438,10 @@ set_presets(struct parse *p)
 {
 	int r = 0;
 
-	*p->o = (struct options){
-		.uid = UINT64_MAX, .gid = UINT64_MAX, .umask = UINT64_MAX
-	};
+	*p->o = (struct options){ .uid = UINT64_MAX,
+		.gid = UINT64_MAX,
+		.umask = UINT64_MAX,
+		.negative_ttl = UINT64_MAX };
 	for (const struct option_row *row = option_rows;
 	     r == 0 && row->name != NULL; row++) {
 		if (row->preset != NULL)

@@ -114,9 +114,10 @@ reply_entry(fuse_req_t req, struct session *s, const struct cache_attr *attr)
 }
 
 void
-reply_negative(fuse_req_t req, struct session *s)
+reply_negative(fuse_req_t req, unsigned valid_ms)
 {
-	struct fuse_entry_param entry = { .entry_timeout = s->negative_ttl_s };
+	struct fuse_entry_param entry = { .entry_timeout =
+					      (double)valid_ms / 1000 };
 
 	(void)fuse_reply_entry(req, &entry); /* nothing to take back */
 }

@@ -20,8 +20,8 @@ void reply_error(fuse_req_t req, int r, const char *what);
 void reply_entry(
     fuse_req_t req, struct session *s, const struct cache_attr *attr);
 
-/* A name does not exist, and the kernel may remember that. */
-void reply_negative(fuse_req_t req, struct session *s);
+/* A name does not exist, and the kernel may remember that for so long. */
+void reply_negative(fuse_req_t req, unsigned valid_ms);
 
 void reply_attr(fuse_req_t req, const struct cache_attr *attr);
 

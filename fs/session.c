@@ -37,9 +37,6 @@
 #define READ_AHEAD_KIB 1024
 #define REQUEST_MAX    (1U << 20)
 
-/* What the kernel tells of a name that does not exist, it asks again after. */
-#define NEGATIVE_S_MAX 1.0
-
 /* libfuse before 3.17 has one word of flags; since, that word only adds. */
 #if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
 static void
@@ -208,9 +205,6 @@ session_new(const struct options *options, struct cache *cache,
 		return -ENOMEM;
 	s->options = options;
 	s->cache = cache;
-	s->negative_ttl_s = (double)options->negative_ttl / 1000;
-	if (s->negative_ttl_s > NEGATIVE_S_MAX)
-		s->negative_ttl_s = NEGATIVE_S_MAX;
 	inodes_init(&s->inodes);
 	running_init(&s->running);
 	fuse_set_log_func(log_fuse);

@@ -22,7 +22,6 @@ struct session {
 	struct fuse_session *fuse;     /* [I] */
 	struct inodes inodes;
 	struct handles handles;
-	double negative_ttl_s; /* [I] */
 	struct running running;
 };
 

@@ -29,7 +29,7 @@ struct options {
 	uint64_t max_dirty_age; /* seconds, 0: off */
 	uint64_t timeout;       /* seconds */
 	uint64_t ttl;           /* milliseconds, as is the next */
-	uint64_t negative_ttl;
+	uint64_t negative_ttl;  /* UINT64_MAX: not given */
 	uint64_t threads;
 	uint64_t connections;
 	uint64_t uid; /* UINT64_MAX: not given, as in the next two */
