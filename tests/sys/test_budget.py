@@ -88,10 +88,37 @@ def test_p6_find_types_cost_a_head_for_small_objects(listed, proxy):
     heads = [e["key"] for e in proxy.log("HeadObject")]
     assert sorted(key for key in heads if not key.endswith("/")) == \
         sorted(key for key in files if "small" in key)
-    # find stats each directory before anything lists it: one HEAD, once.
-    assert len(heads) <= 40 + 4, heads
+    # find stats the first directories before a walk is recognised.
+    assert len(heads) <= 40 + 2, heads
     proxy.reset()
     run("find", m.path, "-type", "f")
+    assert counts(proxy) == {}
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_p6_find_asks_for_the_markers_that_are(listed, proxy, s3, bucket,
+                                               explicit):
+    """attrs=posix: directories without a marker are known by the walk; each
+    of those with one costs its HEAD, once."""
+    dirs = [f"d{i:02}" for i in range(60)]
+    if explicit:
+        for name in dirs:
+            s3.put_object(Bucket=bucket, Key=f"{name}/")
+    m = listed({f"{name}/{i:03}": b"l" * 5000 for name in dirs
+                for i in range(50)}, listing=False, attrs="posix")
+    assert len(run("find", m.path, "-type", "f").splitlines()) == 3000
+    got = counts(proxy)
+    assert got["ListObjectsV2"] <= 6, got
+    heads = [e["key"] for e in proxy.log("HeadObject")]
+    assert len(set(heads)) == len(heads), "asked twice"
+    if explicit:
+        assert sorted(heads) == [f"{name}/" for name in dirs]
+    else:
+        # Before the walk is recognised.
+        assert len(heads) <= 2, heads
+    proxy.reset()
+    run("find", m.path, "-type", "f")
+    run("ls", "-l", m.path)
     assert counts(proxy) == {}
 
 
