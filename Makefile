@@ -7,7 +7,8 @@
 # make check-asan check-tsan check-long     the tests again, with more patience
 # make unit lint lint-deep hdr-check format bench setup (un)install clean
 #
-# FLAVOUR=asan|tsan builds with sanitizers under build/FLAVOUR.  V=1 shows the
+# FLAVOUR=asan|tsan builds with sanitizers under build/FLAVOUR, FLAVOUR=kill a
+# pailfs that tests kill from within (s3/base/killpoint.h).  V=1 shows the
 # commands; WERROR=1 (or CI=1) makes a warning an error.
 
 VERSION := 0.1.0
@@ -32,8 +33,9 @@ B	:= build$(FLAVOUR:%=/%)
 O	:= $(B)/obj
 SAN-asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN-tsan := -fsanitize=thread
-SAN	:= $(if $(FLAVOUR),$(or $(SAN-$(FLAVOUR)),$(error FLAVOUR: asan or \
-	tsan)) -fno-omit-frame-pointer)
+SAN-kill := -DPAILFS_KILL_POINTS
+SAN	:= $(if $(FLAVOUR),$(or $(SAN-$(FLAVOUR)),$(error FLAVOUR: asan, \
+	tsan or kill)) -fno-omit-frame-pointer)
 HARDEN	?= $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
 	-fstack-protector-strong
 
@@ -116,8 +118,10 @@ SUB = $(MAKE) --no-print-directory WERROR=1 \
 setup: ; $(Q)tests/tools/setup.sh check
 check: setup
 	$(Q)$(SUB) lint
+	$(Q)$(SUB) all FLAVOUR=kill
 	$(Q)$(SUB) tests
 check-long: setup
+	$(Q)$(SUB) all FLAVOUR=kill
 	$(Q)$(SUB) tests TESTS='--long $(TESTS)'
 # What the sanitizers look for does not depend on the server.
 check-asan check-tsan: check-%: setup

@@ -12,6 +12,14 @@
 #include "cache/nameless.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/killpoint.h"
+
+/* The states of a row that are to be stored, or are. */
+#define KILL_ROW(row, when)                                                    \
+	KILL_POINT("row.%s.%s.%s." when,                                       \
+	    state_name_name((enum state_name)(row)->name_state),               \
+	    state_attrs_name((enum state_attrs)(row)->attr_state),             \
+	    state_bytes_name((enum state_bytes)(row)->byte_state))
 
 /* What to do with the row that was found, or not. */
 static int
@@ -61,8 +69,10 @@ change_end(struct change *ch, int r)
 	if (r == 0) {
 		ch->row.changed_ms = cache_now_ms(c);
 		r = db_row_put(c->db, &ch->row);
+		KILL_ROW(&ch->row, "before");
 	}
 	r = commit(c, r);
+	KILL_ROW(&ch->row, "after");
 	row_fini(&ch->row);
 	return r;
 }
@@ -163,7 +173,9 @@ change_end_remove(struct change *ch)
 	int r;
 
 	r = change_remove_row(c, &ch->row, &times, note_version, &v);
+	KILL_POINT("row.removed.before");
 	r = commit(c, r);
+	KILL_POINT("row.removed.after");
 	for (size_t i = 0; i < v.count; i++) {
 		if (r == 0)
 			nameless_begin(c, v.nodes[i]);
@@ -256,6 +268,7 @@ change_insert_within(struct cache *c, struct row *row)
 		if (row->seen_ms == 0)
 			row->seen_ms = row->changed_ms;
 		r = db_row_put(c->db, row);
+		KILL_ROW(row, "before");
 	}
 	return r;
 }
@@ -265,7 +278,11 @@ change_insert(struct cache *c, struct row *row)
 {
 	int r = db_begin(c->db);
 
-	return r < 0 ? r : commit(c, change_insert_within(c, row));
+	if (r < 0)
+		return r;
+	r = commit(c, change_insert_within(c, row));
+	KILL_ROW(row, "after");
+	return r;
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "cache/db_schema.h"
 #include "cache/db_stmt.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/killpoint.h"
 
 /* Numbers are taken from the file this many at a time. */
 #define NUMBER_BLOCK 4096
@@ -222,11 +223,21 @@ db_open(const char *path, struct db **ret, bool *ret_cold)
 	return 0;
 }
 
+/* In a build that is broken on purpose: what was not committed in time. */
+static int
+commit_late(struct db *db)
+{
+	if (!IS_BROKEN("late_intent") || sqlite3_get_autocommit(db->sql) != 0)
+		return 0;
+	return db_run(db, db->stmt[DB_COMMIT]);
+}
+
 void
 db_close(struct db *db)
 {
 	if (db == NULL)
 		return;
+	(void)commit_late(db); /* not in earnest */
 	for (int i = 0; i < DB_STMT_COUNT; i++)
 		(void)sqlite3_finalize(db->stmt[i]); /* old errors only */
 	(void)sqlite3_close(db->sql); /* all statements are gone */
@@ -247,7 +258,9 @@ db_begin(struct db *db)
 
 	db_enter(db);
 	assert(!db->in_transaction);
-	r = db_run(db, db->stmt[DB_BEGIN]);
+	r = commit_late(db);
+	if (r == 0)
+		r = db_run(db, db->stmt[DB_BEGIN]);
 	if (r < 0)
 		db_leave(db);
 	else
@@ -261,13 +274,15 @@ db_commit(struct db *db)
 	int r;
 
 	assert(db->in_transaction);
-	r = db_run(db, db->stmt[DB_COMMIT]);
+	KILL_POINT("db.commit.before");
+	r = IS_BROKEN("late_intent") ? 0 : db_run(db, db->stmt[DB_COMMIT]);
 	if (r < 0) {
 		db_rollback(db);
 		return r;
 	}
 	db->in_transaction = false;
 	db_leave(db);
+	KILL_POINT("db.commit.after");
 	return 0;
 }
 

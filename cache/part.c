@@ -15,6 +15,7 @@
 #include "cache/trouble.h"
 #include "cache/zero.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/killpoint.h"
 #include "s3/base/text.h"
 
 /* Whether the base is another object by now: then its size may not do for the
@@ -153,6 +154,7 @@ part_send(struct entry *e, const struct send_part *what,
     const struct plan_part *plan, struct s3_part *ret)
 {
 	*ret = (struct s3_part){ .number = what->number, .size = plan->len };
+	KILL_POINT("part.before");
 	switch (plan->kind) {
 	case PLAN_COPY:
 		return copy_base(e, what, plan, ret);

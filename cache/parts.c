@@ -17,6 +17,7 @@
 #include "cache/trouble.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/killpoint.h"
 #include "s3/base/wait.h"
 
 /* Threads that send parts of one file: with 8 MiB each they fill a link of
@@ -236,12 +237,15 @@ send_locked(struct entry *e, size_t i)
 	int r;
 
 	r = send_part_init(e, i, &what);
-	u->parts[i].state = PART_SENDING;
+	if (IS_BROKEN("early_part"))
+		frozen.end = frozen.off;
+	u->parts[i].state = IS_BROKEN("early_part") ? PART_SENT : PART_SENDING;
 	list_append(&e->frozen, &frozen.link);
 	lock_drop(&e->lock);
 	if (r == 0)
 		r = part_send(e, &what, &part.plan, &sent);
 	send_part_fini(&what);
+	KILL_POINT("part.after");
 	lock_take(&e->lock);
 	list_remove(&frozen.link);
 	part.state = r == 0 ? PART_SENT : PART_UNSENT;

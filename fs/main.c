@@ -27,6 +27,7 @@
 #include "fs/session.h"
 #include "fs/status.h"
 #include "s3/base/buf.h"
+#include "s3/base/killpoint.h"
 #include "s3/base/log.h"
 #include "s3/s3.h"
 
@@ -554,6 +555,7 @@ main(int argc, char **argv)
 	struct mount m = { .daemon = { .fd = -1 } };
 	int status;
 
+	KILL_INIT();
 	if (options_parse(
 		argc, argv, &m.options, m.message, sizeof(m.message)) < 0) {
 		(void)fprintf(stderr, "pailfs: %s\n", m.message);

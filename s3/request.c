@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/base/killpoint.h"
 #include "s3/base/log.h"
 #include "s3/creds.h"
 #include "s3/http.h"
@@ -308,6 +309,7 @@ on_done(struct exchange *x)
 	struct request *r = request_of(x);
 	bool is_cut = !r->is_ok && r->skipped > ERROR_SKIP_MAX;
 
+	KILL_POINT("s3.%s.after", s3_kind_name(r->call->kind));
 	account(r);
 	if (x->err == -ECANCELED) {
 		note_effect(r, 0);
@@ -334,6 +336,7 @@ on_prepare(struct exchange *x)
 
 	forget_answer(r);
 	r->start_ms = clock_mono_ms(r->s3->clock);
+	KILL_POINT("s3.%s.before", s3_kind_name(r->call->kind));
 	return request_build(r);
 }
 
