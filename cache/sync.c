@@ -71,12 +71,14 @@ release_locked(struct entry *e)
 void
 sync_release(struct entry *e)
 {
+	bool is_close = e->cache->config.sync == CACHE_SYNC_CLOSE;
+
 	lock_take(&e->lock);
-	if (e->cache->config.sync != CACHE_SYNC_CLOSE) {
-		if (e->writers == 0)
-			release_locked(e);
-	} else if (e->sent_generation < e->generation && !e->is_unlinked) {
+	/* What another is writing still is not for this one to send. */
+	if (e->writers == 0 && !is_close)
+		release_locked(e);
+	else if (e->writers == 0 && e->sent_generation < e->generation &&
+		 !e->is_unlinked)
 		writeback_bytes_locked(e);
-	}
 	lock_drop(&e->lock);
 }

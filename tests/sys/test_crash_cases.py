@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills at one certain moment: what tests/crash found, one by one."""
 
+import mmap
 import os
 import threading
+import time
 
 import pytest
 from lib import stored
@@ -65,3 +67,37 @@ def test_p2_nothing_is_believed_after_a_kill(s3, bucket, proxy, mount):
             "after", key="e/")
     assert sorted(os.listdir(m.path)) == ["a", "b", "d", "f", "g"]
     assert stored.body(s3, bucket, "f") == b"aaaaamore"
+
+
+def test_p1_another_handle_publishes_nothing(s3, bucket, mount):
+    """The end of a reader leaves alone what a writer has not closed."""
+    m = mount(bucket, ro=False)
+    old = noise(5000)
+    (m.path / "f").write_bytes(old)
+    with open(m.path / "f", "wb", buffering=0) as f:
+        f.write(b"half of")
+        assert (m.path / "f").read_bytes() == b"half of"
+        stays_old(s3, bucket, old)
+        f.write(b" it")
+    assert stored.body(s3, bucket, "f") == b"half of it"
+
+
+def stays_old(s3, bucket, old):
+    """What no close covered is not sent, however long one waits."""
+    for _ in range(10):
+        time.sleep(0.1)
+        assert stored.body(s3, bucket, "f") == old
+
+
+def test_p1_stores_after_the_last_close_are_sent(s3, bucket, mount):
+    """A mapping outlives its descriptor: the end of it counts."""
+    m = mount(bucket, ro=False)
+    (m.path / "f").write_bytes(bytes(5000))
+    with open(m.path / "f", "r+b") as f:
+        reader = os.open(m.path / "f", os.O_RDONLY)
+        pages = mmap.mmap(f.fileno(), 5000)
+    pages[:5] = b"later"
+    pages.close()
+    stored.wait_for(
+        lambda: stored.body(s3, bucket, "f").startswith(b"later"), "it", 20)
+    os.close(reader)
