@@ -23,6 +23,7 @@
 #include "cache/series.h"
 #include "cache/set.h"
 #include "cache/store.h"
+#include "cache/sweep.h"
 #include "cache/upload.h"
 #include "cache/view.h"
 #include "cache/worker.h"
@@ -159,6 +160,8 @@ make_parts(struct cache *c)
 	if (r == 0)
 		r = dir_recover_new(c, &c->dir_recover);
 	if (r == 0)
+		r = sweep_new(c, &c->sweep);
+	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
 	if (r == 0)
 		r = worker_start(on_tick, c, TICK_MS, &c->worker);
@@ -210,6 +213,7 @@ cache_close(struct cache *c)
 	is_whole = c->worker != NULL;
 	c->is_closing = true;
 	dir_recover_stop(c->dir_recover);
+	sweep_stop(c->sweep);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	series_stop(c);
@@ -229,6 +233,7 @@ cache_close(struct cache *c)
 	probes_free(c->probes);
 	zero_free(c->zero);
 	dir_recover_free(c->dir_recover);
+	sweep_free(c->sweep);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
 	progresses_fini(&c->progresses);

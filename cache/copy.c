@@ -16,6 +16,7 @@
 #include "cache/attrs.h"
 #include "cache/core.h"
 #include "cache/probe.h"
+#include "cache/sweep.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/lock.h"
 #include "s3/base/log.h"
@@ -271,6 +272,7 @@ struct batch {
 	struct cache *cache;
 	const struct copy *what;
 	const char *upload_id;
+	uint64_t note;         /* of sweep.h */
 	struct lock lock;      /* above the http queue */
 	struct waiter *waiter; /* [lock] of who waits for slots */
 	struct slot slots[FLIGHT];
@@ -455,6 +457,8 @@ abort_upload(struct batch *b)
 	call.upload_id = b->upload_id;
 	r = s3_run(b->cache->s3, &call, NULL);
 	log_debug("copy key=%s aborted=%d", b->what->key, r);
+	if (r == 0 || r == -ENOENT)
+		sweep_end(b->cache, b->note);
 	s3_call_fini(&call);
 }
 
@@ -480,6 +484,8 @@ batch_do(struct batch *b, struct waiter *w)
 		r = complete(b, w);
 	if (r < 0)
 		abort_upload(b);
+	else
+		sweep_end(b->cache, b->note);
 	for (size_t i = 0; b->parts != NULL && i < b->count; i++)
 		free(b->parts[i].etag);
 	free(b->parts);
@@ -492,26 +498,32 @@ copy_parts(struct cache *c, const struct copy *what, struct waiter *w,
 {
 	struct batch *b = NULL;
 	struct s3_call call;
+	uint64_t note;
 	int r;
 
 	r = check_key(c, what, PROBE_COMPLETE_MATCH, PROBE_COMPLETE_ABSENT, w);
 	if (r < 0)
 		return r;
 	b = calloc(1, sizeof(*b));
-	if (b == NULL)
-		return -ENOMEM;
+	r = b == NULL ? -ENOMEM : sweep_begin(c, what->key, &note);
+	if (r < 0) {
+		free(b);
+		return r;
+	}
 	s3_call_init(&call, S3_CREATE_MULTIPART_UPLOAD);
 	call.key = what->key;
 	call.content_type = what->content_type;
 	call.meta = what->meta;
 	call.meta_count = what->meta_count;
 	r = s3_run(c->s3, &call, w);
+	sweep_answered(c, &note, &call);
 	take_result(c, &call, ret);
 	ret->unsure = false; /* an upload alone changes nothing */
 	if (r == 0) {
 		b->cache = c;
 		b->what = what;
 		b->upload_id = call.ret_upload_id;
+		b->note = note;
 		b->ret = ret;
 		r = batch_do(b, w);
 	}

@@ -33,6 +33,7 @@ struct nameless;
 struct pool;
 struct probes;
 struct series;
+struct sweep;
 struct worker;
 struct writeback;
 struct zero;
@@ -64,6 +65,7 @@ struct cache {
 	struct nameless *nameless;
 	struct zero *zero;
 	struct dir_recover *dir_recover;
+	struct sweep *sweep;
 	struct keylocks keylocks;
 	struct progresses progresses;
 	struct absent absent;

@@ -104,6 +104,12 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_INTENT_DROP] = "DELETE FROM intent WHERE entry = ?1 AND kind = ?2",
 	[DB_INTENT_SWEEP] = "DELETE FROM intent WHERE NOT EXISTS"
 			    " (SELECT 1 FROM entry WHERE id = intent.entry)",
+	[DB_UPLOAD_PUT] = "INSERT OR REPLACE INTO upload"
+			  " VALUES (?1, ?2, ?3, ?4)",
+	[DB_UPLOAD_DELETE] = "DELETE FROM upload WHERE intent = ?1",
+	[DB_UPLOAD_DELETE_PARTS] = "DELETE FROM part WHERE intent = ?1",
+	[DB_UPLOADS_EACH] = "SELECT intent, key, upload_id, made_ms"
+			    " FROM upload ORDER BY intent",
 	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",
 	[DB_ODD_SEEN] =
 	    "UPDATE odd SET reason = ?2, dir = ?3, seen_ms = max(seen_ms, ?4)"

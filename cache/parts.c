@@ -14,6 +14,7 @@
 #include "cache/parts.h"
 #include "cache/plan.h"
 #include "cache/send.h"
+#include "cache/sweep.h"
 #include "cache/trouble.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
@@ -39,8 +40,9 @@ struct part {
 
 /* All [e], but for what one sender works with. */
 struct upload {
-	char *key; /* owned: it was begun for this one */
-	char *id;  /* owned; NULL: not begun yet */
+	char *key;     /* owned: it was begun for this one */
+	char *id;      /* owned; NULL: not begun yet */
+	uint64_t note; /* of sweep.h; 0: none */
 	bool is_beginning;
 	struct row row;     /* owned: as it was begun */
 	struct part *parts; /* owned */
@@ -116,7 +118,8 @@ wait_locked(struct entry *e)
 
 /* CreateMultipartUpload with the attributes of ${row}. */
 static int
-create(struct entry *e, const char *key, const struct row *row, char **ret_id)
+create(struct entry *e, const char *key, const struct row *row, char **ret_id,
+    uint64_t *ret_note)
 {
 	struct headers h = { 0 };
 	struct s3_call call;
@@ -124,12 +127,15 @@ create(struct entry *e, const char *key, const struct row *row, char **ret_id)
 
 	s3_call_init(&call, S3_CREATE_MULTIPART_UPLOAD);
 	r = headers_make(e->cache, row, true, &h);
+	if (r == 0)
+		r = sweep_begin(e->cache, key, ret_note);
 	if (r == 0) {
 		headers_apply(&h, &call);
 		call.key = key;
 		(void)s3_run(
 		    e->cache->s3, &call, NULL); /* the result is there */
 		r = trouble_errno(&call);
+		sweep_answered(e->cache, ret_note, &call);
 	}
 	if (r == 0)
 		*ret_id = TAKE(call.ret_upload_id);
@@ -176,6 +182,7 @@ begin_locked(struct entry *e, struct row *row)
 {
 	struct upload *u = e->upload;
 	AUTO_FREE char *key = NULL;
+	uint64_t note = 0;
 	char *id = NULL;
 	int r;
 
@@ -195,10 +202,11 @@ begin_locked(struct entry *e, struct row *row)
 	}
 	lock_drop(&e->lock);
 	if (r == 0)
-		r = create(e, key, &u->row, &id);
+		r = create(e, key, &u->row, &id, &note);
 	lock_take(&e->lock);
 	u->is_beginning = false;
 	u->id = id;
+	u->note = note;
 	u->err = r;
 	waiter_wake_all(&e->waiters);
 	return r;
@@ -408,10 +416,15 @@ settle_locked(struct entry *e)
 void
 parts_forget(struct entry *e)
 {
+	struct upload *u;
+
 	lock_take(&e->lock);
 	settle_locked(e);
-	upload_free(TAKE(e->upload));
+	u = TAKE(e->upload);
 	lock_drop(&e->lock);
+	if (u != NULL)
+		sweep_end(e->cache, u->note);
+	upload_free(u);
 }
 
 void
@@ -419,6 +432,7 @@ parts_abort(struct entry *e)
 {
 	struct s3_call call;
 	struct upload *u;
+	int r;
 
 	lock_take(&e->lock);
 	if (e->upload != NULL && e->upload->err == 0)
@@ -430,9 +444,11 @@ parts_abort(struct entry *e)
 		s3_call_init(&call, S3_ABORT_MULTIPART_UPLOAD);
 		call.key = u->key;
 		call.upload_id = u->id;
-		/* A lifecycle rule takes what stays. */
-		(void)s3_run(e->cache->s3, &call, NULL);
+		/* The next mount tries again. */
+		r = s3_run(e->cache->s3, &call, NULL);
 		s3_call_fini(&call);
+		if (r == 0 || r == -ENOENT)
+			sweep_end(e->cache, u->note);
 	}
 	upload_free(u);
 }

@@ -8,6 +8,7 @@
  * S3:      "conditional writes", "conditional deletes"; 412 is -ESTALE.
  */
 #include "cache/probe.h"
+#include "cache/sweep.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -222,15 +223,19 @@ send_part(
 }
 
 static void
-abort_upload(struct cache *c, const char *key, const char *upload_id)
+abort_upload(
+    struct cache *c, const char *key, const char *upload_id, uint64_t note)
 {
 	struct s3_call call;
+	int r;
 
 	s3_call_init(&call, S3_ABORT_MULTIPART_UPLOAD);
 	call.key = key;
 	call.upload_id = upload_id;
-	(void)run(c, &call, NULL); /* if not, the sweep of uploads does it */
+	r = run(c, &call, NULL);
 	s3_call_fini(&call);
+	if (r == 0 || r == -ENOENT)
+		sweep_end(c, note);
 }
 
 static int
@@ -238,7 +243,11 @@ try_complete(
     struct cache *c, const struct kind *kind, const char *key, struct waiter *w)
 {
 	struct s3_call create, part, call;
-	int r;
+	uint64_t note;
+	int r = sweep_begin(c, key, &note);
+
+	if (r < 0)
+		return r;
 
 	s3_call_init(&create, S3_CREATE_MULTIPART_UPLOAD);
 	s3_call_init(&part, S3_UPLOAD_PART);
@@ -246,6 +255,7 @@ try_complete(
 	create.key = key;
 	create.content_type = TYPE;
 	r = run(c, &create, w);
+	sweep_answered(c, &note, &create);
 	part.upload_id = create.ret_upload_id;
 	if (r == 0)
 		r = send_part(c, key, &part, w);
@@ -259,7 +269,9 @@ try_complete(
 		r = run(c, &call, w);
 	}
 	if (r < 0 && create.ret_upload_id != NULL)
-		abort_upload(c, key, create.ret_upload_id);
+		abort_upload(c, key, create.ret_upload_id, note);
+	else
+		sweep_end(c, note);
 	s3_call_fini(&call);
 	s3_call_fini(&part);
 	s3_call_fini(&create);

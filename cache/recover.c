@@ -11,6 +11,7 @@
 #include "cache/entry.h"
 #include "cache/facts.h"
 #include "cache/recover.h"
+#include "cache/sweep.h"
 #include "cache/unfinished.h"
 #include "cache/view.h"
 #include "cache/writeback.h"
@@ -220,5 +221,5 @@ recover_run(struct cache *c)
 			r = resume(c, id);
 	}
 	free(o.ids);
-	return r;
+	return r == 0 ? sweep_run(c) : r;
 }

@@ -4,104 +4,10 @@
  * each request, and after it: the next mount ends it.
  *
  * Role:    unit test of cache/dir_journal.c, dir_recover.c, dir_finish.c.
- *
- * A kill: the cache folder is copied as it is then, and no request has an
- * effect any more; the next cache is opened on the copy.
  */
-#include "tests/unit/cache_names.h"
-
-#include <limits.h>
+#include "tests/unit/crash.h"
 
 #define FILES 6
-
-static struct {
-	char copy[80];  /* of the folder */
-	unsigned at;    /* of requests that change something: the last one */
-	bool is_done;   /* it still has its effect */
-	unsigned count; /* so far */
-	bool is_dead;
-} crash;
-
-static bool
-changes_something(const struct s3_call *call)
-{
-	return call->kind == S3_PUT_OBJECT || call->kind == S3_COPY_OBJECT ||
-	       call->kind == S3_DELETE_OBJECT ||
-	       call->kind == S3_DELETE_OBJECTS;
-}
-
-/* As it is now. */
-static void
-copy_folder(void)
-{
-	char command[256];
-
-	(void)snprintf(
-	    command, sizeof(command), "cp -a %s %s", folder, crash.copy);
-	assert_int_equal(system(command), 0);
-}
-
-/* As it was then. */
-static void
-restore_folder(void)
-{
-	char command[256];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s && mv %s %s",
-	    folder, crash.copy, folder);
-	assert_int_equal(system(command), 0);
-}
-
-/* No request is answered any more, or all are again. */
-static void
-set_dead(bool is_dead)
-{
-	crash.is_dead = is_dead;
-	for (int i = 0; i < S3_KIND_COUNT; i++)
-		fake_fail(s3, (enum s3_kind)i, -EIO, is_dead ? UINT_MAX : 0);
-}
-
-/* On the net thread, for which everybody waits. */
-static void
-before(struct s3 *bucket, const struct s3_call *call)
-{
-	if (crash.is_dead || !changes_something(call))
-		return;
-	crash.count++;
-	if (crash.count == crash.at)
-		copy_folder();
-	if (crash.count == crash.at && crash.is_done)
-		fake_lose(bucket, call->kind, 1);
-	else if (crash.count >= crash.at)
-		set_dead(true);
-}
-
-static void
-crash_at(unsigned at, bool is_done)
-{
-	crash.count = 0;
-	crash.at = at;
-	crash.is_done = is_done;
-	(void)snprintf(crash.copy, sizeof(crash.copy), "%s.killed", folder);
-	fake_before(s3, before);
-}
-
-/* The folder is that of the kill, and the server answers.  false: there was no
- * kill, the requests were fewer. */
-static bool
-mount_again(void)
-{
-	bool was_killed = crash.count >= crash.at;
-
-	fake_before(s3, NULL);
-	close_cache();
-	set_dead(false);
-	if (was_killed)
-		restore_folder();
-	atomic_fetch_add(&now_ms, 60000);
-	open_cache();
-	return was_killed;
-}
 
 static void
 drain(void)

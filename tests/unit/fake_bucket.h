@@ -66,6 +66,7 @@ struct fake_bucket {
 	unsigned ids;   /* likewise, of uploads */
 	struct fake_upload *uploads;
 	unsigned ignored[S3_KIND_COUNT]; /* enum fake_condition */
+	int64_t now_ns;                  /* wall, of the call */
 	const char *kept; /* no key that begins so is deleted; NULL: none */
 };
 

@@ -205,6 +205,7 @@ fake_change(struct s3 *s3, struct s3_call *call)
 		if (r < 0)
 			break;
 		s3->bytes_up += body.size;
+		s3->bucket.now_ns = clock_wall_ns(s3->clock);
 		r = fake_mutate(&s3->bucket, call, body);
 	}
 	call->result.attempts = times;
@@ -303,6 +304,8 @@ fake_answer(struct s3 *s3, struct s3_call *call)
 		return fake_head(s3, call, &object);
 	case S3_GET_OBJECT:
 		return fake_get(s3, call);
+	case S3_LIST_MULTIPART_UPLOADS:
+		return fake_do_list_uploads(&s3->bucket, call);
 	default:
 		return fake_change(s3, call);
 	}
@@ -413,6 +416,13 @@ s3_call_fini(struct s3_call *call)
 	free(call->ret_parts);
 	call->ret_parts = NULL;
 	call->ret_parts_count = 0;
+	for (size_t i = 0; i < call->uploads_count; i++) {
+		free(call->uploads[i].key);
+		free(call->uploads[i].upload_id);
+	}
+	free(call->uploads);
+	call->uploads = NULL;
+	call->uploads_count = 0;
 }
 
 void

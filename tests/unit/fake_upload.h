@@ -19,6 +19,7 @@ struct fake_part {
 struct fake_upload {
 	char id[24];
 	char *key; /* owned */
+	int64_t made_ns;
 	struct fake_headers headers;
 	struct fake_part *parts[S3_PARTS_MAX + 1]; /* owned, by number */
 	struct fake_upload *next;
@@ -68,6 +69,7 @@ fake_do_create(struct fake_bucket *b, struct s3_call *call)
 	assert(u != NULL);
 	(void)snprintf(u->id, sizeof(u->id), "upload%u", ++b->ids);
 	u->key = fake_copy(call->key);
+	u->made_ns = b->now_ns;
 	u->headers =
 	    fake_headers_make(call->content_type, call->meta, call->meta_count);
 	u->next = b->uploads;
@@ -248,6 +250,27 @@ fake_mutate(struct fake_bucket *b, struct s3_call *call, struct fake_bytes body)
 	default:
 		return -EOPNOTSUPP;
 	}
+}
+
+/* A call that changes nothing. */
+static inline int
+fake_do_list_uploads(const struct fake_bucket *b, struct s3_call *call)
+{
+	size_t count = 0;
+
+	for (const struct fake_upload *u = b->uploads; u != NULL; u = u->next)
+		count++;
+	call->uploads = calloc(count + 1, sizeof(*call->uploads));
+	assert(call->uploads != NULL);
+	for (const struct fake_upload *u = b->uploads; u != NULL; u = u->next) {
+		if (strncmp(u->key, call->prefix, strlen(call->prefix)) != 0)
+			continue;
+		call->uploads[call->uploads_count++] =
+		    (struct s3_upload){ .key = fake_copy(u->key),
+			    .upload_id = fake_copy(u->id),
+			    .initiated_ns = u->made_ns };
+	}
+	return 0;
 }
 
 static inline void

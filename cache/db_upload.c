@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db_upload.c - the metadata database: multipart uploads that are open.
+ */
+#include "cache/db_upload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/db_stmt.h"
+
+int
+db_upload_put(struct db *db, const struct db_upload *upload)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_UPLOAD_PUT];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)upload->id);
+	(void)sqlite3_bind_blob(
+	    stmt, 2, upload->key, (int)strlen(upload->key), SQLITE_STATIC);
+	(void)sqlite3_bind_text(stmt, 3, upload->upload_id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 4, upload->made_ms);
+	r = db_run(db, stmt);
+	db_leave(db);
+	return r;
+}
+
+int
+db_upload_delete(struct db *db, uint64_t id)
+{
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(
+	    db->stmt[DB_UPLOAD_DELETE_PARTS], 1, (int64_t)id);
+	r = db_run(db, db->stmt[DB_UPLOAD_DELETE_PARTS]);
+	(void)sqlite3_bind_int64(db->stmt[DB_UPLOAD_DELETE], 1, (int64_t)id);
+	if (r == 0)
+		r = db_run(db, db->stmt[DB_UPLOAD_DELETE]);
+	db_leave(db);
+	return r;
+}
+
+static int
+read_upload(sqlite3_stmt *stmt, struct db_upload *ret)
+{
+	*ret = (struct db_upload){
+		.id = (uint64_t)sqlite3_column_int64(stmt, 0),
+		.key = (const char *)sqlite3_column_text(stmt, 1),
+		.upload_id = (const char *)sqlite3_column_text(stmt, 2),
+		.made_ms = sqlite3_column_int64(stmt, 3),
+	};
+	return ret->key == NULL || ret->upload_id == NULL ? -EBADMSG : 0;
+}
+
+int
+db_uploads_each(struct db *db, db_upload_fn *fn, void *arg)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_UPLOADS_EACH];
+	struct db_upload one;
+	bool more = true;
+	int r = 0;
+
+	db_enter(db);
+	while (more && (r = db_step(db, stmt)) == 1) {
+		r = read_upload(stmt, &one);
+		if (r < 0)
+			break;
+		more = fn(arg, &one);
+	}
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	db_leave(db);
+	return r < 0 ? r : 0;
+}
