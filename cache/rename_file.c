@@ -164,7 +164,10 @@ undo_copy(struct file_move *f, int err, bool made)
 		log_warn("'%s' was not renamed, but a copy may be left as "
 			 "'%s': remove it",
 		    m->key, m->new_key);
-	if (r < 0 && db_row_listed(m->cache->db, m->new_dir.id, 0) < 0)
+	if (r == 0)
+		return;
+	(void)absent_drop(&m->cache->absent, m->new_dir.id, m->new_name);
+	if (db_row_listed(m->cache->db, m->new_dir.id, 0) < 0)
 		log_debug("'%s' shows with the ttl", m->new_key);
 }
 
