@@ -416,8 +416,10 @@ int cache_file_copy(const struct cache_span *from, const struct cache_span *to,
  */
 int cache_file_flush(struct cache_file *f, struct waiter *w);
 
-/* What fsync(2) waits for, as config.sync says: attributes, too. */
-int cache_file_sync(struct cache_file *f, struct waiter *w);
+/* What fsync(2) waits for, as config.sync says: attributes, too, unless only
+ * ${data} counts; and whoever wrote it, also if this handle may only read.
+ * Errors as above. */
+int cache_file_sync(struct cache_file *f, bool data, struct waiter *w);
 
 /**
  * cache_drain(c, w, ret_left):

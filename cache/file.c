@@ -170,7 +170,9 @@ cache_file_close(struct cache_file *f)
 	lock_take(&e->lock);
 	e->writers -= f->may_write ? 1 : 0;
 	lock_drop(&e->lock);
-	sync_release(e);
+	/* Who only read sends nothing. */
+	if (f->may_write)
+		sync_release(e);
 	entry_put(e);
 	free(f);
 }
@@ -335,10 +337,11 @@ cache_file_flush(struct cache_file *f, struct waiter *w)
 }
 
 int
-cache_file_sync(struct cache_file *f, struct waiter *w)
+cache_file_sync(struct cache_file *f, bool data, struct waiter *w)
 {
 	struct entry *e = f->entry;
-	int r = f->may_write ? sync_file(e, w) : 0;
+	/* fsync(2) is of the file, whoever wrote it. */
+	int r = e->cache->config.read_only ? 0 : sync_file(e, w);
 	int err = untold(f);
 	bool gone;
 
@@ -347,7 +350,7 @@ cache_file_sync(struct cache_file *f, struct waiter *w)
 	lock_drop(&e->lock);
 	if (r == 0)
 		r = err;
-	return r < 0 || gone || sync_is_local(e->cache)
+	return r < 0 || gone || data || sync_is_local(e->cache)
 		   ? r
 		   : set_send(e->cache, e->ino, w);
 }

@@ -106,11 +106,8 @@ op_fsync(
 
 	(void)ino;
 	op_begin(&op, req);
-	/* fdatasync(2) and msync(2) do not wait for attributes. */
-	if (datasync)
-		r = cache_file_flush(handle_file(fi), &op.waiter);
-	else
-		r = cache_file_sync(handle_file(fi), &op.waiter);
+	/* datasync: fdatasync(2) and msync(2). */
+	r = cache_file_sync(handle_file(fi), datasync != 0, &op.waiter);
 	op_end(&op);
 	reply_error(req, r, "fsync");
 }

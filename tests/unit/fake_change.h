@@ -323,9 +323,9 @@ cache_file_flush(struct cache_file *f, struct waiter *w)
 }
 
 int
-cache_file_sync(struct cache_file *f, struct waiter *w)
+cache_file_sync(struct cache_file *f, bool data, struct waiter *w)
 {
-	f->cache->syncs++;
+	f->cache->syncs += data ? 0 : 1;
 	return cache_file_flush(f, w);
 }
 
