@@ -419,9 +419,7 @@ static void
 say(const struct entry *e, int err)
 {
 	if (err == -ESTALE)
-		log_warn("'%s' was changed by another: what was written here "
-			 "is kept beside it",
-		    e->key);
+		log_debug("'%s' lost", e->key); /* conflict.c says it */
 	else
 		log_error("'%s' is not in S3 (%s): kept in the cache and tried "
 			  "again",

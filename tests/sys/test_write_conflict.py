@@ -66,6 +66,20 @@ def lost(s3, bucket, key, wanted):
     return one
 
 
+def test_p3_the_log_has_a_conflict_once(s3, bucket, m, opened):
+    """With both names."""
+    (m.path / "f.txt").write_bytes(b"base")
+    mine = opened(m.path / "f.txt")
+    mine.write(b"mine")
+    s3.put_object(Bucket=bucket, Key="f.txt", Body=b"theirs")
+    told(mine.close)
+    loser = lost(s3, bucket, "f.txt", b"mine")
+    lines = [line for line in m.log.read_text().splitlines()
+             if "changed by another" in line]
+    assert len(lines) == 1, lines
+    assert "'f.txt'" in lines[0] and f"'{loser}'" in lines[0]
+
+
 @pytest.mark.parametrize("size", [100, 20 * MIB])
 def test_p3_two_mounts_change_a_file(s3, bucket, two, size, opened):
     a, b = two
