@@ -489,11 +489,23 @@ typedef int cache_key_bytes_fn(void *arg, const void *data, size_t len);
 typedef int cache_key_line_fn(
     void *arg, const char *key, size_t key_len, uint64_t size);
 
+/* A multipart upload that is open; its texts are valid during the call. */
+struct cache_upload {
+	const char *key;
+	const char *upload_id;
+	int64_t made_ns; /* wall clock of S3: when it was begun */
+	bool is_ours;    /* of this mount, or one before of its cache folder */
+};
+
+/* Returns: as above. */
+typedef int cache_upload_fn(void *arg, const struct cache_upload *one);
+
 /* What is asked of S3; all borrowed. */
 struct cache_key_call {
 	const char *key; /* as S3 knows it: it begins with config.prefix */
 	cache_key_bytes_fn *bytes;
 	cache_key_line_fn *line;
+	cache_upload_fn *upload;
 	void *arg;
 	char message[256]; /* why it failed, for a person; may be "" */
 };
@@ -514,6 +526,15 @@ int cache_key_get(
  * Returns: as above, but never -ENOENT for a key.
  */
 int cache_key_list(
+    struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/**
+ * cache_uploads_list(c, call, w):
+ * Give each multipart upload that is open below config.prefix, of whomever, to
+ * ${call->upload}; there is no ${call->key}.
+ * Returns: as above.
+ */
+int cache_uploads_list(
     struct cache *c, struct cache_key_call *call, struct waiter *w);
 
 #endif

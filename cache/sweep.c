@@ -7,6 +7,7 @@
 #include "cache/sweep.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -402,6 +403,39 @@ sweep_run(struct cache *c)
 	if (r == 0 && all.count > 0)
 		post(c->sweep);
 	notes_fini(&all);
+	return r;
+}
+
+/* ---- for a person ---- */
+
+int
+cache_uploads_list(
+    struct cache *c, struct cache_key_call *call, struct waiter *w)
+{
+	struct notes all = { 0 };
+	struct s3_call list;
+	int r;
+
+	s3_call_init(&list, S3_LIST_MULTIPART_UPLOADS);
+	list.prefix = c->config.prefix;
+	(void)s3_run(c->s3, &list, w); /* the result is there */
+	r = trouble_errno(&list);
+	if (r < 0)
+		(void)snprintf(call->message, sizeof(call->message), "%s",
+		    list.result.message);
+	else
+		r = read_notes(c, &all);
+	for (size_t i = 0; r == 0 && i < list.uploads_count; i++) {
+		const struct s3_upload *u = &list.uploads[i];
+		const struct cache_upload one = { .key = u->key,
+			.upload_id = u->upload_id,
+			.made_ns = u->initiated_ns,
+			.is_ours = is_known(&all, u->upload_id) };
+
+		r = call->upload(call->arg, &one);
+	}
+	notes_fini(&all);
+	s3_call_fini(&list);
 	return r;
 }
 

@@ -144,17 +144,18 @@ do_log_level(struct control *c, struct client *client, json_t *request)
 
 /* What comes from S3: the connection goes to who waits for it. */
 static json_t *
-deliver(struct control *c, struct client *client, json_t *request, bool is_list)
+deliver(struct control *c, struct client *client, json_t *request,
+    enum delivery_kind kind)
 {
 	const char *text = json_string_value(json_object_get(request, "key"));
 	struct buf key = BUF_INIT(KEYTEXT_KEY_MAX);
 	json_t *error = NULL;
-	int r = -EINVAL;
+	int r = kind == DELIVERY_UPLOADS ? 0 : -EINVAL;
 
 	if (text != NULL)
 		r = keytext_unquote(text, &key);
 	if (r == 0)
-		r = delivery_start(c->deliveries, client->fd, is_list, &key);
+		r = delivery_start(c->deliveries, client->fd, kind, &key);
 	buf_fini(&key);
 	if (r == 0)
 		client->fd = -1;
@@ -173,13 +174,19 @@ deliver(struct control *c, struct client *client, json_t *request, bool is_list)
 static json_t *
 do_get(struct control *c, struct client *client, json_t *request)
 {
-	return deliver(c, client, request, false);
+	return deliver(c, client, request, DELIVERY_GET);
 }
 
 static json_t *
 do_keys(struct control *c, struct client *client, json_t *request)
 {
-	return deliver(c, client, request, true);
+	return deliver(c, client, request, DELIVERY_KEYS);
+}
+
+static json_t *
+do_uploads(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, DELIVERY_UPLOADS);
 }
 
 static const struct {
@@ -193,6 +200,7 @@ static const struct {
 	{ "drain", do_drain },
 	{ "get", do_get },
 	{ "keys", do_keys },
+	{ "uploads", do_uploads },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };

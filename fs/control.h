@@ -16,6 +16,7 @@
  *						that of number N
  *	{"cmd": "get", "key": TEXT}		see delivery.h; the connection
  *	{"cmd": "keys", "key": TEXT}		then ends.  "keys": of a prefix
+ *	{"cmd": "uploads"}			likewise
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "drain", "start": true}		{"draining": true, "files": 2,
  *						"bytes": 4096, "attrs": 1}
@@ -56,7 +57,7 @@ struct control_hooks {
 	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
 	json_t *(*conflicts)(void *arg, uint64_t from);
 	json_t *(*drain)(void *arg, bool start); /* likewise */
-	delivery_fn *keys;                       /* of get and keys */
+	delivery_fn *keys;                       /* of get, keys and uploads */
 };
 
 /* How messages are kept. */

@@ -17,18 +17,18 @@
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
-#define KEYS_MAX 1000 /* in one line */
+#define LINES_MAX 1000 /* in one line */
 
 struct delivery {
 	struct deliveries *all;
-	pthread_t thread;     /* [I] while is_used */
-	bool is_used;         /* of the thread that starts them */
-	bool is_over;         /* [lock] to be joined */
-	int fd;               /* [lock] to be closed; -1: it was */
-	struct waiter waiter; /* of the thread */
-	bool is_list;         /* [I] */
-	char *key;            /* [I] owned */
-	json_t *keys;         /* of the thread: not sent yet */
+	pthread_t thread;        /* [I] while is_used */
+	bool is_used;            /* of the thread that starts them */
+	bool is_over;            /* [lock] to be joined */
+	int fd;                  /* [lock] to be closed; -1: it was */
+	struct waiter waiter;    /* of the thread */
+	enum delivery_kind kind; /* [I] */
+	char *key;               /* [I] owned */
+	json_t *lines;           /* of the thread: not sent yet */
 };
 
 struct deliveries {
@@ -68,30 +68,52 @@ send_bytes(void *arg, const void *data, size_t len)
 }
 
 static int
-send_keys(struct delivery *one)
+send_lines(struct delivery *one)
 {
-	json_t *keys = one->keys;
+	json_t *lines = one->lines;
 
-	one->keys = NULL;
-	return keys == NULL ? 0 : ctlline_send_json(one->fd, keys);
+	one->lines = NULL;
+	return lines == NULL ? 0 : ctlline_send_json(one->fd, lines);
+}
+
+/* Takes ${line}; NULL: no memory. */
+static int
+add_line(struct delivery *one, json_t *line)
+{
+	if (one->lines == NULL)
+		one->lines = json_array();
+	if (json_array_append_new(one->lines, line) < 0)
+		return -ENOMEM;
+	return json_array_size(one->lines) < LINES_MAX ? 0 : send_lines(one);
 }
 
 static int
 add_key(void *arg, const char *key, size_t key_len, uint64_t size)
 {
-	struct delivery *one = arg;
 	json_t *line = delivery_key_json(key, key_len);
 
-	if (one->keys == NULL)
-		one->keys = json_array();
-	if (line == NULL || json_object_set_new(line, "size",
+	if (line != NULL && json_object_set_new(line, "size",
 				json_integer((json_int_t)size)) < 0) {
 		json_decref(line);
-		return -ENOMEM;
+		line = NULL;
 	}
-	if (json_array_append_new(one->keys, line) < 0)
-		return -ENOMEM;
-	return json_array_size(one->keys) < KEYS_MAX ? 0 : send_keys(one);
+	return add_line(arg, line);
+}
+
+static int
+add_upload(void *arg, const struct cache_upload *it)
+{
+	json_t *line = delivery_key_json(it->key, strlen(it->key));
+	json_t *more = json_pack("{s:s, s:I, s:b}", "id", it->upload_id, "made",
+	    (json_int_t)(it->made_ns / 1000000000), "ours",
+	    it->is_ours ? 1 : 0);
+
+	if (line != NULL && json_object_update(line, more) < 0) {
+		json_decref(line);
+		line = NULL;
+	}
+	json_decref(more);
+	return add_line(arg, line);
 }
 
 /* The last line; who does not get it sees the end without it. */
@@ -119,15 +141,16 @@ run(void *arg)
 	struct cache_key_call call = { .key = one->key,
 		.bytes = send_bytes,
 		.line = add_key,
+		.upload = add_upload,
 		.arg = one };
 	int r;
 
-	r = all->run(all->arg, one->is_list, &call, &one->waiter);
+	r = all->run(all->arg, one->kind, &call, &one->waiter);
 	if (r == 0)
-		r = send_keys(one);
+		r = send_lines(one);
 	send_end(one, r, call.message);
-	json_decref(one->keys);
-	one->keys = NULL;
+	json_decref(one->lines);
+	one->lines = NULL;
 	lock_take(&all->lock);
 	(void)close(one->fd);
 	one->fd = -1;
@@ -168,7 +191,8 @@ find_slot(struct deliveries *d)
 }
 
 int
-delivery_start(struct deliveries *d, int fd, bool is_list, struct buf *key)
+delivery_start(
+    struct deliveries *d, int fd, enum delivery_kind kind, struct buf *key)
 {
 	const struct timeval forever = { 0 };
 	struct delivery *one = find_slot(d);
@@ -176,7 +200,7 @@ delivery_start(struct deliveries *d, int fd, bool is_list, struct buf *key)
 
 	if (one == NULL)
 		return -EBUSY;
-	*one = (struct delivery){ .all = d, .fd = fd, .is_list = is_list };
+	*one = (struct delivery){ .all = d, .fd = fd, .kind = kind };
 	r = buf_take(key, &one->key);
 	if (r < 0)
 		return r;

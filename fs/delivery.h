@@ -4,10 +4,12 @@
  *
  * S3 lets us wait, and so may who reads: each runs in a thread of its own, up
  * to DELIVERIES_MAX at a time, on a connection that is given to it.  What it
- * sends there, for the two commands that control.h names:
+ * sends there, for the commands that control.h names:
  *
  *	get	{"len": N} and a newline, then N bytes; again and again
  *	keys	[{"key": ..., "text": ..., "size": N}, ...]; likewise
+ *	uploads	[{"key": ..., "text": ..., "id": ..., "made": SECONDS since
+ *		1970, "ours": true}, ...]; likewise
  *	then	{"done": true}, or {"error": "..."}: all before is worth nothing
  *
  * Threads: new, start and free from one thread.  Lock: a leaf.
@@ -26,9 +28,15 @@
 struct buf;
 struct deliveries;
 
-/* cache_key_get() or cache_key_list(). */
-typedef int delivery_fn(
-    void *arg, bool is_list, struct cache_key_call *call, struct waiter *w);
+enum delivery_kind {
+	DELIVERY_GET,
+	DELIVERY_KEYS,
+	DELIVERY_UPLOADS
+};
+
+/* cache_key_get(), cache_key_list() or cache_uploads_list(). */
+typedef int delivery_fn(void *arg, enum delivery_kind kind,
+    struct cache_key_call *call, struct waiter *w);
 
 /**
  * deliveries_new(run, arg, ret):
@@ -41,12 +49,13 @@ int deliveries_new(delivery_fn *run, void *arg, struct deliveries **ret);
 void deliveries_free(struct deliveries *d);
 
 /**
- * delivery_start(d, fd, is_list, key):
+ * delivery_start(d, fd, kind, key):
  * Send what is under ${key} to ${fd}.
  * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
  * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
  */
-int delivery_start(struct deliveries *d, int fd, bool is_list, struct buf *key);
+int delivery_start(
+    struct deliveries *d, int fd, enum delivery_kind kind, struct buf *key);
 
 /* A key as JSON: {"key": ... or null, "text": ...}; NULL: no memory. */
 json_t *delivery_key_json(const char *key, size_t len);

@@ -152,12 +152,20 @@ on_drain(void *arg, bool start)
 }
 
 static int
-on_keys(void *arg, bool is_list, struct cache_key_call *call, struct waiter *w)
+on_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
+    struct waiter *w)
 {
 	struct mount *m = arg;
 
-	return is_list ? cache_key_list(m->cache, call, w)
-		       : cache_key_get(m->cache, call, w);
+	switch (kind) {
+	case DELIVERY_GET:
+		break;
+	case DELIVERY_KEYS:
+		return cache_key_list(m->cache, call, w);
+	case DELIVERY_UPLOADS:
+		return cache_uploads_list(m->cache, call, w);
+	}
+	return cache_key_get(m->cache, call, w);
 }
 
 /* The folder for caches, if cache= does not name one. */

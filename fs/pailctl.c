@@ -16,6 +16,7 @@
 #include "fs/ctlconflict.h"
 #include "fs/ctlodd.h"
 #include "fs/ctlsock.h"
+#include "fs/ctlupload.h"
 #include "fs/mountinfo.h"
 
 #define EXIT_USAGE 2
@@ -320,6 +321,8 @@ static const struct {
 	{ "odd", ctlodd_run, false, "keys of the bucket that have no path" },
 	{ "conflicts", ctlconflict_run, false,
 	    "losers of conflicts; see --keep and --take" },
+	{ "uploads", ctlupload_run, false,
+	    "multipart uploads that S3 has and nobody completed" },
 	{ "log_level", do_log_level, true,
 	    "log error, warning, info or debug from now on" },
 };
@@ -338,7 +341,7 @@ print_help(FILE *to)
 		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
 	}
 	(void)fputs(
-	    "\n  --json         what status, odd and conflicts say, for "
+	    "\n  --json         what status, odd, conflicts and uploads say, for "
 	    "programs\n"
 	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
 	    "sizes\n"

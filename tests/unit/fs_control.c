@@ -63,13 +63,20 @@ give_drain(void *arg, bool start)
 
 /* "big": more than a socket takes; "wait": until interrupted; others fail. */
 static int
-run_keys(void *arg, bool is_list, struct cache_key_call *call, struct waiter *w)
+run_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
+    struct waiter *w)
 {
+	const struct cache_upload upload = { .key = "a\xff",
+		.upload_id = "id",
+		.made_ns = INT64_C(1700000000999999999),
+		.is_ours = true };
 	static char data[4 << 20];
 	int r = 0;
 
 	(void)arg;
-	if (is_list) {
+	if (kind == DELIVERY_UPLOADS)
+		return call->upload(call->arg, &upload);
+	if (kind == DELIVERY_KEYS) {
 		(void)call->line(call->arg, "\xff", 1, 7);
 		return call->line(call->arg, "a\0b", 3, 8);
 	}
@@ -322,6 +329,19 @@ test_keys(void **state)
 	(void)close(fd);
 }
 
+static void
+test_uploads(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(ask(fd, "{\"cmd\":\"uploads\"}\n"),
+	    "[{\"key\":null,\"text\":\"a%FF\",\"id\":\"id\","
+	    "\"made\":1700000000,\"ours\":true}]");
+	assert_string_equal(read_line(fd), "{\"done\":true}");
+	(void)close(fd);
+}
+
 /* Readers that do not read, and an S3 that does not answer: commands are
  * answered, there is a limit, and the end comes. */
 static void
@@ -420,6 +440,7 @@ main(void)
 		TEST(test_together),
 		TEST(test_a_key),
 		TEST(test_keys),
+		TEST(test_uploads),
 		TEST(test_deliveries_that_hang),
 		TEST(test_wait),
 		TEST(test_the_socket),
