@@ -131,8 +131,8 @@ test_abort_fails(void **state)
 	fake_fail(s3, S3_COMPLETE_MULTIPART_UPLOAD, -EACCES, 1);
 	fake_fail(s3, S3_ABORT_MULTIPART_UPLOAD, -EACCES, 1);
 	assert_int_equal(write_file("f"), -EACCES);
-	assert_int_equal(fake_uploads(s3), 1);
-	assert_int_equal(notes(), 1);
+	/* The close has tried once more, or is at it. */
+	wait_for_uploads(1, 1);
 	fake_fail(s3, S3_ABORT_MULTIPART_UPLOAD, 0, 0);
 	close_cache();
 	open_cache();
