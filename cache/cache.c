@@ -17,6 +17,7 @@
 #include "cache/lookup.h"
 #include "cache/mime.h"
 #include "cache/nameless.h"
+#include "cache/outage.h"
 #include "cache/pool.h"
 #include "cache/probe.h"
 #include "cache/recover.h"
@@ -243,9 +244,18 @@ cache_close(struct cache *c)
 	free(c);
 }
 
+/* Seconds of ${ms}, begun ones included; 0 if it is none. */
+static uint64_t
+whole_s(int64_t ms)
+{
+	return ms <= 0 ? 0 : ((uint64_t)ms + 999) / 1000;
+}
+
 void
 cache_get_stats(struct cache *c, struct cache_stats *ret)
 {
+	struct entries_changes changes;
+
 	*ret = (struct cache_stats){
 		.used = evict_used(c->evict),
 		.size = c->config.size,
@@ -261,7 +271,12 @@ cache_get_stats(struct cache *c, struct cache_stats *ret)
 		.conflicts = stats_get(&c->stats, STAT_CONFLICTS),
 		.dirty_attrs = writeback_attrs_count(c->writeback),
 	};
-	entries_count_changes(c, &ret->dirty_files, &ret->failed_files);
+	entries_count_changes(c, &changes);
+	ret->dirty_files = changes.dirty;
+	ret->failed_files = changes.failed;
+	if (changes.oldest_ms > 0)
+		ret->oldest_s = whole_s(cache_now_ms(c) - changes.oldest_ms);
+	ret->away_s = whole_s(outage_ms(c));
 	/* Levels for people: 0 where the database does not answer. */
 	(void)db_count_rows(c->db, &ret->entries);
 	(void)db_odd_count(c->db, &ret->odd_keys);

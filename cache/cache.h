@@ -137,7 +137,9 @@ struct cache_stats {
 	uint64_t dirty_files;  /* they belong to, or that are new and empty */
 	uint64_t uploads;      /* of them, on their way now */
 	uint64_t failed_files; /* of them, refused: tried again */
+	uint64_t oldest_s;     /* age of the oldest of these changes */
 	uint64_t dirty_attrs;  /* files and directories; to be sent soon */
+	uint64_t away_s;       /* so long S3 has not answered; 0: it does */
 	uint64_t conflicts;    /* losers kept beside the winner, since mount */
 };
 

@@ -39,6 +39,8 @@ cover_commit_locked(struct entry *e)
 	struct change ch;
 	int r;
 
+	if (e->dirty_ms == 0) /* it is empty */
+		e->dirty_ms = cache_now_ms(e->cache);
 	r = change_begin_node(e->cache, e->node, &ch);
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;

@@ -86,7 +86,9 @@ init_changes(struct entry *e, const struct row *row)
 	e->state = (enum state_bytes)row->byte_state;
 	e->is_new = row->name_state == NAME_CREATING;
 	e->generation = e->state == BYTES_CLEAN ? 0 : 1;
-	e->dirty_ms = e->state == BYTES_CLEAN ? 0 : row->changed_ms;
+	/* A new file has no age before something is written. */
+	if (e->state != BYTES_CLEAN && e->state != BYTES_DIRTY)
+		e->dirty_ms = row->changed_ms;
 }
 
 /* What else the database says of changes that are not in S3. */

@@ -156,9 +156,14 @@ int entries_all(struct cache *c, struct entry ***ret, size_t *ret_count);
  * ${*ret} is owned: free(). */
 int entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count);
 
-/* How many of those there are, and how many of them were refused. */
-void entries_count_changes(
-    struct cache *c, uint64_t *ret_dirty, uint64_t *ret_failed);
+/* How many of those there are, how many of them were refused, and since when
+ * (cache clock; 0: there are none). */
+struct entries_changes {
+	uint64_t dirty;
+	uint64_t failed;
+	int64_t oldest_ms;
+};
+void entries_count_changes(struct cache *c, struct entries_changes *ret);
 
 /* Where the bytes lie that are not here, and of which ETag (NULL: none given).
  * Locks: the entry's is held. */

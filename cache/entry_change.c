@@ -136,12 +136,18 @@ entries_find_clone(struct cache *c, const char *key)
 }
 
 static bool
+is_owing_locked(const struct entry *e)
+{
+	return e->sent_generation < e->generation && !e->is_unlinked;
+}
+
+static bool
 is_owing(struct entry *e)
 {
 	bool owing;
 
 	lock_take(&e->lock);
-	owing = e->sent_generation < e->generation && !e->is_unlinked;
+	owing = is_owing_locked(e);
 	lock_drop(&e->lock);
 	return owing;
 }
@@ -184,20 +190,31 @@ entries_modified(struct cache *c, struct entry ***ret, size_t *ret_count)
 	return collect(c, true, ret, ret_count);
 }
 
+/* One that has changes.  Its lock is held. */
+static void
+count_locked(const struct entry *e, struct entries_changes *ret)
+{
+	ret->dirty++;
+	ret->failed += e->error_count > 0 ? 1 : 0;
+	if (e->dirty_ms != 0 &&
+	    (ret->oldest_ms == 0 || e->dirty_ms < ret->oldest_ms))
+		ret->oldest_ms = e->dirty_ms;
+}
+
 void
-entries_count_changes(
-    struct cache *c, uint64_t *ret_dirty, uint64_t *ret_failed)
+entries_count_changes(struct cache *c, struct entries_changes *ret)
 {
 	struct entries *t = c->entries;
 
+	*ret = (struct entries_changes){ 0 };
 	lock_take(&t->lock);
 	for (struct list *l = t->all.next; l != &t->all; l = l->next) {
 		struct entry *e = LIST_ENTRY(l, struct entry, link);
 
-		if (!is_owing(e))
-			continue;
-		++*ret_dirty;
-		*ret_failed += e->error_count > 0 ? 1 : 0;
+		lock_take(&e->lock);
+		if (is_owing_locked(e))
+			count_locked(e, ret);
+		lock_drop(&e->lock);
 	}
 	lock_drop(&t->lock);
 }

@@ -138,9 +138,12 @@ print_status(json_t *status)
 	print_count(cache, "dirty_files", "  files");
 	print_count(cache, "uploads", "  on their way");
 	print_count(cache, "failed_files", "  refused by S3");
+	print_count(cache, "oldest_s", "  oldest, s");
 	print_count(cache, "dirty_attrs", "  attributes");
 	print_count(cache, "conflicts", "conflicts");
 	print_renames(json_object_get(status, "renames"));
+	if (json_integer_value(json_object_get(cache, "away_s")) > 0)
+		print_count(cache, "away_s", "S3 is away, s");
 	print_size(s3, "bytes_down", "S3 down");
 	print_size(s3, "bytes_up", "S3 up");
 	print_count(s3, "in_flight", "S3 in flight");

@@ -33,6 +33,8 @@ static const struct {
 	{ "dirty_files", offsetof(struct cache_stats, dirty_files) },
 	{ "uploads", offsetof(struct cache_stats, uploads) },
 	{ "failed_files", offsetof(struct cache_stats, failed_files) },
+	{ "oldest_s", offsetof(struct cache_stats, oldest_s) },
+	{ "away_s", offsetof(struct cache_stats, away_s) },
 	{ "dirty_attrs", offsetof(struct cache_stats, dirty_attrs) },
 	{ "conflicts", offsetof(struct cache_stats, conflicts) },
 };
