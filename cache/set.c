@@ -71,14 +71,13 @@ begin_send(struct cache *c, uint64_t id, const char *key, struct row *ret)
 	if (!change_has_key(&ch, key))
 		return change_end(&ch, -EAGAIN);
 	change_attrs(&ch, ATTRS_ON_SEND);
-	r = row_copy(ret, &ch.row);
-	r = change_end(&ch, r);
-	if (r < 0)
-		return r;
 	headers_token(token);
-	free(ret->token);
-	ret->token = strdup(token);
-	return ret->token == NULL ? -ENOMEM : 0;
+	r = row_copy(ret, &ch.row);
+	if (r == 0)
+		text_set(&ret->token, text_copy(token));
+	if (r == 0 && ret->token == NULL)
+		r = -ENOMEM;
+	return change_end(&ch, r);
 }
 
 /* A directory's attributes are its marker's. */
