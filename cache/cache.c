@@ -10,6 +10,7 @@
 #include "cache/cover.h"
 #include "cache/db.h"
 #include "cache/dir_recover.h"
+#include "cache/direct.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/heads.h"
@@ -71,6 +72,17 @@ on_tick(void *arg)
 
 	entries_flush(c);
 	store_tick(c);
+	/* The database may have grown: what is clean gives way. */
+	(void)evict_reserve(c->evict, 0);
+}
+
+/* The database has no room. */
+static void
+on_full(void *arg)
+{
+	struct cache *c = arg;
+
+	evict_soon(c->evict);
 }
 
 struct sweep_job {
@@ -134,12 +146,20 @@ static const struct writeback_ops writeback_ops = {
 };
 
 static int
+make_space(struct cache *c)
+{
+	int r = evict_new(c, &c->evict);
+
+	return r == 0 ? direct_new(c, &c->direct) : r;
+}
+
+static int
 make_parts(struct cache *c)
 {
 	unsigned buffers = (unsigned)(c->config.memory / 2 / BUFFER_SIZE);
 	int r;
 
-	r = evict_new(c, &c->evict);
+	r = make_space(c);
 	if (r == 0)
 		r = entries_new(&c->entries);
 	if (r == 0)
@@ -164,6 +184,8 @@ make_parts(struct cache *c)
 		r = sweep_new(c, &c->sweep);
 	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
+	if (r == 0)
+		db_on_full(c->db, on_full, c);
 	if (r == 0)
 		r = worker_start(on_tick, c, TICK_MS, &c->worker);
 	return r;
@@ -230,6 +252,7 @@ cache_close(struct cache *c)
 	pool_free(c->pool);
 	store_close(c, is_whole);
 	evict_free(c->evict);
+	direct_free(c->direct);
 	writeback_free(c->writeback);
 	probes_free(c->probes);
 	zero_free(c->zero);

@@ -23,6 +23,7 @@ struct crc_page {
 	struct list link;
 	uint64_t number;
 	bool is_changed;
+	bool is_stored; /* in the database; some of it may be outdated */
 	uint32_t crc[DB_CRC_PAGE]; /* 0: none */
 	uint8_t checked[DB_CRC_PAGE / 8];
 };
@@ -79,19 +80,23 @@ load_present(struct chunk *ch, uint64_t *ret_bytes)
 	}
 	if (r < 0)
 		return r;
+	ch->has_row = true;
 	*ret_bytes = facts.bytes;
 	ch->base_size = facts.base_size;
-	r = rangeset_unpack(facts.present, facts.present_len, &ch->present);
+	/* What is dirty is nowhere else: without it there is no going on. */
+	r = rangeset_unpack(facts.dirty, facts.dirty_len, &ch->dirty);
 	if (r == 0)
-		r = rangeset_unpack(facts.dirty, facts.dirty_len, &ch->dirty);
-	db_chunk_fini(&facts);
-	if (r == -EBADMSG) {
+		r = rangeset_unpack(
+		    facts.present, facts.present_len, &ch->present);
+	if (r == -EBADMSG && facts.dirty_len == 0) {
 		log_debug("chunk=%" PRIu64 " facts damaged", ch->node);
 		rangeset_clear(&ch->present);
-		rangeset_clear(&ch->dirty);
 		ch->is_changed = true;
 		r = 0;
 	}
+	db_chunk_fini(&facts);
+	if (r == -EBADMSG)
+		db_found_damage(ch->cache->db);
 	return r;
 }
 
@@ -181,8 +186,10 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 	mend_file(ret);
 	if (known > rangeset_bytes(&ret->present))
 		space_freed(&c->space, known - rangeset_bytes(&ret->present));
-	/* A row for each file, so that no file is without an owner. */
-	return chunk_flush(ret);
+	/* A row for each file, so that no file is without an owner; if there
+	 * is no room for it now, later. */
+	r = chunk_flush(ret);
+	return r == -ENOSPC || r == -EIO ? 0 : r;
 }
 
 static int
@@ -193,8 +200,10 @@ flush_page(struct chunk *ch, struct crc_page *page)
 	if (!page->is_changed)
 		return 0;
 	r = db_crc_put(ch->cache->db, ch->node, page->number, page->crc);
-	if (r == 0)
+	if (r == 0) {
 		page->is_changed = false;
+		page->is_stored = true;
+	}
 	return r;
 }
 
@@ -226,9 +235,22 @@ chunk_flush(struct chunk *ch)
 	}
 	buf_fini(&present);
 	buf_fini(&dirty);
-	if (r == 0)
+	if (r == 0) {
 		ch->is_changed = false;
+		ch->has_row = true;
+	}
 	return r;
+}
+
+/* The database could not be told of the file: then it may not stay. */
+static void
+forget_file(struct chunk *ch)
+{
+	char name[NAME_LEN];
+
+	name_of(ch->node, name);
+	if (unlinkat(ch->cache->chunks_fd, name, 0) == 0)
+		space_freed(&ch->cache->space, rangeset_bytes(&ch->present));
 }
 
 void
@@ -240,6 +262,8 @@ chunk_close(struct chunk *ch)
 		return;
 	/* Facts only: what is not written is fetched again. */
 	(void)chunk_flush(ch);
+	if (!ch->has_row && rangeset_is_empty(&ch->dirty))
+		forget_file(ch);
 	while ((l = list_pop(&ch->pages)) != NULL)
 		free(LIST_ENTRY(l, struct crc_page, link));
 	rangeset_fini(&ch->present);
@@ -256,20 +280,24 @@ free_bytes(struct cache *c, uint64_t len)
 	stats_add(&c->stats, STAT_EVICTED_BYTES, len);
 }
 
-void
+uint64_t
 chunk_delete(struct cache *c, uint64_t node)
 {
 	struct db_chunk facts;
 	char name[NAME_LEN];
+	bool removed;
 
 	name_of(node, name);
 	if (db_chunk_get(c->db, node, &facts) < 0)
-		return; /* there is none */
-	/* A row that stays names a file that is gone: harmless. */
-	(void)db_chunk_delete(c->db, node);
-	if (unlinkat(c->chunks_fd, name, 0) == 0)
+		return 0; /* there is none */
+	/* First: on a full disk the database has room only after that.  A row
+	 * that stays names a file that is gone: harmless. */
+	removed = unlinkat(c->chunks_fd, name, 0) == 0;
+	if (removed)
 		free_bytes(c, facts.bytes);
+	(void)db_chunk_delete(c->db, node);
 	db_chunk_fini(&facts);
+	return removed ? facts.bytes : 0;
 }
 
 int
@@ -373,6 +401,8 @@ page_of(struct chunk *ch, uint64_t block)
 	*page = (struct crc_page){ .number = number };
 	if (db_crc_get(ch->cache->db, ch->node, number, page->crc) < 0)
 		memset(page->crc, 0, sizeof(page->crc));
+	else
+		page->is_stored = true;
 	list_append(ch->pages.next, &page->link);
 	return page;
 }
@@ -400,17 +430,34 @@ chunk_set_crc(struct chunk *ch, uint64_t block, uint32_t crc)
 	chunk_set_checked(ch, block);
 }
 
-void
+/* In memory. */
+static void
+drop_crc(struct crc_page *page, uint64_t i)
+{
+	page->crc[i] = 0;
+	page->checked[i / 8] &= (uint8_t) ~(1U << (i % 8));
+	page->is_changed = true;
+}
+
+int
 chunk_clear_crc(struct chunk *ch, uint64_t block)
 {
 	struct crc_page *page = page_of(ch, block);
 	uint64_t i = block % DB_CRC_PAGE;
+	int r = 0;
 
-	if (page == NULL || page->crc[i] == 0)
-		return;
-	page->crc[i] = 0;
-	page->checked[i / 8] &= (uint8_t) ~(1U << (i % 8));
-	page->is_changed = true;
+	if (page == NULL)
+		return -ENOMEM;
+	if (page->crc[i] == 0)
+		return 0;
+	/* All of the page at once: the next blocks of it cost nothing. */
+	if (page->is_stored)
+		r = db_crc_clear(ch->cache->db, ch->node, page->number);
+	if (r < 0)
+		return r;
+	page->is_stored = false;
+	drop_crc(page, i);
+	return 0;
 }
 
 bool
@@ -514,8 +561,12 @@ chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 	if (freed == 0)
 		return 0;
 	ch->is_changed = true;
-	for (uint64_t b = off / CHUNK_BLOCK; b * CHUNK_BLOCK < end; b++)
-		chunk_clear_crc(ch, b);
+	for (uint64_t b = off / CHUNK_BLOCK; b * CHUNK_BLOCK < end; b++) {
+		struct crc_page *page = page_of(ch, b);
+
+		if (page != NULL && page->crc[b % DB_CRC_PAGE] != 0)
+			drop_crc(page, b % DB_CRC_PAGE);
+	}
 	/* Not present any more, whatever the file still holds. */
 	free_bytes(ch->cache, freed);
 	return chunk_flush(ch);

@@ -44,6 +44,7 @@ struct chunk {
 	struct list pages;       /* [e] struct crc_page, last used first */
 	unsigned page_count;     /* [e] */
 	bool is_changed;         /* [e] since it was written to the database */
+	bool has_row;            /* [e] the database knows the file */
 	uint64_t hand;           /* [e] where eviction goes on */
 };
 
@@ -59,8 +60,9 @@ void chunk_close(struct chunk *ch);
 /* Write the facts to the database if they changed. */
 int chunk_flush(struct chunk *ch);
 
-/* Remove file and facts of ${node}, which nobody has open. */
-void chunk_delete(struct cache *c, uint64_t node);
+/* Remove file and facts of ${node}, which nobody has open.  Returns: how many
+ * bytes that gave back. */
+uint64_t chunk_delete(struct cache *c, uint64_t node);
 
 /* All of ${len} bytes at ${off}: 0 or -errno. */
 int chunk_write(struct chunk *ch, uint64_t off, const void *data, size_t len);
@@ -101,7 +103,11 @@ bool chunk_get_crc(struct chunk *ch, uint64_t block, uint32_t *ret);
 
 /* Set the CRC of a block whose bytes are known to be good. */
 void chunk_set_crc(struct chunk *ch, uint64_t block, uint32_t crc);
-void chunk_clear_crc(struct chunk *ch, uint64_t block);
+
+/* The block is about to be changed: it has none from now on, in the database
+ * either.  Returns: 0; -ENOSPC and the like: the database; it must not be
+ * changed. */
+int chunk_clear_crc(struct chunk *ch, uint64_t block);
 
 /* Whether the block was checked since the chunk was opened. */
 bool chunk_is_checked(struct chunk *ch, uint64_t block);

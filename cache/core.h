@@ -24,6 +24,7 @@
 /* Opaque types. */
 struct db;
 struct dir_recover;
+struct direct;
 struct entries;
 struct evict;
 struct heads;
@@ -54,6 +55,7 @@ struct cache {
 	struct db *db;
 	struct entries *entries;
 	struct evict *evict;
+	struct direct *direct;
 	struct listings *listings;
 	struct heads *heads;
 	struct pool *pool;

@@ -35,10 +35,12 @@ db_errno(struct db *db, int rc)
 	case SQLITE_NOMEM:
 		return -ENOMEM;
 	case SQLITE_FULL:
+		if (db->on_full != NULL)
+			db->on_full(db->on_full_arg);
 		return -ENOSPC;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		atomic_store(&db->is_damaged, true);
+		db_found_damage(db);
 		return -EBADMSG;
 	case SQLITE_READONLY:
 	case SQLITE_CANTOPEN:
@@ -245,10 +247,33 @@ db_close(struct db *db)
 	free(db);
 }
 
+void
+db_checkpoint(struct db *db)
+{
+	db_enter(db);
+	/* Not from within a transaction of this thread: it is no part of it. */
+	(void)sqlite3_wal_checkpoint_v2(
+	    db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	db_leave(db);
+}
+
 bool
 db_is_damaged(struct db *db)
 {
 	return atomic_load(&db->is_damaged);
+}
+
+void
+db_found_damage(struct db *db)
+{
+	atomic_store(&db->is_damaged, true);
+}
+
+void
+db_on_full(struct db *db, db_full_fn *fn, void *arg)
+{
+	db->on_full = fn;
+	db->on_full_arg = arg;
 }
 
 int

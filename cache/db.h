@@ -14,8 +14,9 @@
  * and are never used twice, so that a directory cookie, an inode number or
  * the name of a chunk file means one thing for ever.
  *
- * Errors: -ENOENT no such row; -EIO the database;
- * -ENOSPC; -EBADMSG damaged.
+ * Errors: -ENOENT no such row; -EIO the database's disk fails; -EBADMSG it is
+ * damaged; -ENOSPC its disk is full: nothing was changed, and when there is
+ * room all goes on.
  */
 #ifndef CACHE_DB_H
 #define CACHE_DB_H
@@ -116,8 +117,19 @@ int row_copy(struct row *dst, const struct row *src);
 int db_open(const char *path, struct db **ret, bool *ret_cold);
 void db_close(struct db *db);
 
-/* Whether SQLite found the file damaged since it was opened. */
+/* Move what was committed from the log into the file, so that the log is used
+ * from its start again.  If it cannot be done now, it is later. */
+void db_checkpoint(struct db *db);
+
+/* Whether the file was found damaged since it was opened: by SQLite, or by
+ * whoever called db_found_damage(). */
 bool db_is_damaged(struct db *db);
+void db_found_damage(struct db *db);
+
+/* Have ${fn} called when there is no room for the database: it makes some,
+ * later.  Called with the db lock held: only leaves may be taken. */
+typedef void db_full_fn(void *arg);
+void db_on_full(struct db *db, db_full_fn *fn, void *arg);
 
 /* A number never given before, greater than all before. */
 int db_number(struct db *db, uint64_t *ret);
@@ -222,6 +234,9 @@ int db_crc_get(struct db *db, uint64_t node, uint64_t page,
     uint32_t ret[DB_CRC_PAGE]); /* -ENOENT: none at all */
 int db_crc_put(struct db *db, uint64_t node, uint64_t page,
     const uint32_t crc[DB_CRC_PAGE]);
+
+/* Those of one page go. */
+int db_crc_clear(struct db *db, uint64_t node, uint64_t page);
 
 /* Forget all CRCs of a chunk file. */
 int db_crc_delete(struct db *db, uint64_t node);

@@ -217,6 +217,18 @@ db_crc_delete(struct db *db, uint64_t node)
 }
 
 int
+db_crc_clear(struct db *db, uint64_t node, uint64_t page)
+{
+	int r;
+
+	db_enter(db);
+	bind_page(db->stmt[DB_CRC_CLEAR], node, page);
+	r = db_run(db, db->stmt[DB_CRC_CLEAR]);
+	db_leave(db);
+	return r;
+}
+
+int
 db_chunks_clean(struct db *db)
 {
 	int r;

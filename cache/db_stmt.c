@@ -78,7 +78,6 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	    " WHERE (" SCHEMA_IS_PENDING ") AND byte_state <> 0)",
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_PUT] = "INSERT OR REPLACE INTO crc VALUES (?1, ?2, ?3)",
-	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
 	[DB_JOURNAL_PUT] = "INSERT OR REPLACE INTO intent (id, entry, kind,"
 			   " key, source_key, etag, generation, state, made_ms)"
 			   " VALUES (?1, 1, -1, x'', ?2, ?3, ?4, ?5, 0)",
@@ -110,6 +109,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_UPLOAD_DELETE_PARTS] = "DELETE FROM part WHERE intent = ?1",
 	[DB_UPLOADS_EACH] = "SELECT intent, key, upload_id, made_ms"
 			    " FROM upload ORDER BY intent",
+	[DB_CRC_CLEAR] = "DELETE FROM crc WHERE node = ?1 AND page = ?2",
+	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
 	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",
 	[DB_ODD_SEEN] =
 	    "UPDATE odd SET reason = ?2, dir = ?3, seen_ms = max(seen_ms, ?4)"

@@ -57,6 +57,7 @@ enum db_stmt {
 	DB_UPLOAD_DELETE,
 	DB_UPLOAD_DELETE_PARTS,
 	DB_UPLOADS_EACH,
+	DB_CRC_CLEAR,
 	DB_ODD_PUT,
 	DB_ODD_SEEN,
 	DB_ODD_FORGET,
@@ -72,9 +73,11 @@ struct db {
 	sqlite3 *sql;          /* [I]; used under the lock */
 	sqlite3_stmt *stmt[DB_STMT_COUNT];
 	_Atomic bool is_damaged;
-	bool in_transaction;  /* [mutex] */
-	uint64_t next_number; /* [mutex] */
-	uint64_t number_end;  /* [mutex] below it they are reserved */
+	void (*on_full)(void *arg); /* [I] NULL: nobody is told */
+	void *on_full_arg;          /* [I] */
+	bool in_transaction;        /* [mutex] */
+	uint64_t next_number;       /* [mutex] */
+	uint64_t number_end;        /* [mutex] below it they are reserved */
 };
 
 void db_enter(struct db *db);

@@ -257,7 +257,7 @@ entry_put(struct entry *e)
 	/* Under the table's lock: nobody opens the chunk a second time. */
 	entry_free(e);
 	if (superseded)
-		chunk_delete(c, node);
+		(void)chunk_delete(c, node); /* as much as there is */
 	if (c->entries->drain != NULL)
 		waiter_wake(c->entries->drain);
 	lock_drop(&c->entries->lock);
@@ -338,7 +338,7 @@ supersede(struct cache *c, uint64_t node, bool is_unlinked)
 		e->is_unlinked = e->is_unlinked || is_unlinked;
 		lock_drop(&e->lock);
 	} else {
-		chunk_delete(c, node);
+		(void)chunk_delete(c, node); /* as much as there is */
 	}
 	lock_drop(&c->entries->lock);
 }
@@ -371,17 +371,16 @@ entries_refresh(
 	entry_put(e);
 }
 
-bool
+uint64_t
 entries_drop_closed(struct cache *c, uint64_t node)
 {
-	bool closed;
+	uint64_t freed = 0;
 
 	lock_take(&c->entries->lock);
-	closed = find_locked(c->entries, node) == NULL;
-	if (closed)
-		chunk_delete(c, node);
+	if (find_locked(c->entries, node) == NULL)
+		freed = chunk_delete(c, node);
 	lock_drop(&c->entries->lock);
-	return closed;
+	return freed;
 }
 
 /* The first range of [off, end) that must stay: it is in use, or not in S3. */

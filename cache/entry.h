@@ -84,6 +84,8 @@ struct entry {
 	int error;              /* [e] the last that an upload ended with */
 	unsigned error_count;   /* [e] how often in a row */
 	unsigned error_total;   /* [e] how often since it is in memory */
+	bool is_damaged;        /* [e] bytes that only we have are wrong */
+	uint64_t damaged_off;   /* [e] where: the last that were found */
 };
 
 /* A range that is on its way to S3: who wants to change it waits (on
@@ -205,8 +207,8 @@ int entries_rekey(
 int entries_rekey_but(struct cache *c, const char *from, const char *to,
     const char *etag, uint64_t but);
 
-/* Delete the bytes of ${node} if it is not in memory; false: it is. */
-bool entries_drop_closed(struct cache *c, uint64_t node);
+/* Delete the bytes of ${node} if it is not in memory; returns how many. */
+uint64_t entries_drop_closed(struct cache *c, uint64_t node);
 
 /* Punch clean bytes out of open chunks; returns how many. */
 uint64_t entries_punch(struct cache *c, uint64_t want);

@@ -14,6 +14,7 @@
 #include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
+#include "cache/worker.h"
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"
 
@@ -21,6 +22,11 @@
 
 /* The database grows between two looks at it. */
 #define HEADROOM ((uint64_t)256 << 10)
+
+/* Left free on the filesystem, at least: the database grows without asking.
+ * Its log grows to about DB_LOG before it is used again from its start. */
+#define DB_ROOM ((uint64_t)1 << 20)
+#define DB_LOG  ((uint64_t)5 << 20)
 
 #define BATCH 32 /* closed chunks looked at by one query */
 
@@ -36,7 +42,11 @@ struct evict {
 	unsigned holders;    /* [gate] fetches that hold room, or will */
 	unsigned uploads;    /* [gate] whose end lets bytes be evicted */
 	unsigned changes;    /* [gate] how many of both have ended */
+	struct job job;      /* of evict_soon() */
+	bool is_posted;      /* [gate] */
 };
+
+static void run_job(struct job *job);
 
 int
 evict_new(struct cache *c, struct evict **ret)
@@ -49,6 +59,7 @@ evict_new(struct cache *c, struct evict **ret)
 	lock_init(&e->one);
 	lock_init(&e->gate);
 	list_init(&e->waiters);
+	e->job.run = run_job;
 	*ret = e;
 	return 0;
 }
@@ -84,6 +95,14 @@ evict_used(struct evict *e)
 	       file_bytes(e->cache, "../meta.db-wal");
 }
 
+static uint64_t
+room_of_db(struct evict *e)
+{
+	uint64_t log = file_bytes(e->cache, "../meta.db-wal");
+
+	return DB_ROOM + (log < DB_LOG ? DB_LOG - log : 0);
+}
+
 /* How many bytes must go, so that what is reserved fits. */
 static uint64_t
 excess(struct evict *e)
@@ -97,7 +116,10 @@ excess(struct evict *e)
 	if (fstatvfs(e->cache->chunks_fd, &vfs) < 0)
 		return over;
 	avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	need = config->free_space + atomic_load(&e->cache->space.reserved);
+	need = room_of_db(e);
+	if (need < config->free_space)
+		need = config->free_space;
+	need += atomic_load(&e->cache->space.reserved);
 	if (avail < need && need - avail > over)
 		over = need - avail;
 	return over;
@@ -117,13 +139,56 @@ evict_closed(struct evict *e, uint64_t want)
 		    count == 0)
 			break;
 		for (unsigned i = 0; i < count && freed < want; i++) {
-			if (entries_drop_closed(e->cache, oldest[i].node))
-				freed += oldest[i].bytes;
-			else
-				skip++; /* open: its turn comes below */
+			uint64_t bytes =
+			    entries_drop_closed(e->cache, oldest[i].node);
+
+			freed += bytes;
+			/* Open: its turn comes below.  Or its row could not be
+			 * removed: it comes again. */
+			skip += bytes == 0 ? 1 : 0;
 		}
 	}
 	return freed;
+}
+
+/* Have ${want} bytes go, or as many as may: returns how many went. */
+static uint64_t
+make_room(struct evict *e, uint64_t want)
+{
+	uint64_t freed = evict_closed(e, want);
+
+	if (freed < want)
+		freed += entries_punch(e->cache, want - freed);
+	return freed;
+}
+
+/* On the worker. */
+static void
+run_job(struct job *job)
+{
+	struct evict *e = LIST_ENTRY(&job->link, struct evict, job.link);
+
+	lock_take(&e->gate);
+	e->is_posted = false;
+	lock_drop(&e->gate);
+	lock_take(&e->one);
+	(void)make_room(e, DB_ROOM);
+	lock_drop(&e->one);
+	db_checkpoint(e->cache->db); /* what cannot be had stays -ENOSPC */
+}
+
+void
+evict_soon(struct evict *e)
+{
+	bool post;
+
+	lock_take(&e->gate);
+	post =
+	    !e->is_posted && !e->cache->is_closing && e->cache->worker != NULL;
+	e->is_posted = e->is_posted || post;
+	lock_drop(&e->gate);
+	if (post)
+		worker_post(e->cache->worker, &e->job);
 }
 
 int
@@ -137,12 +202,8 @@ evict_reserve(struct evict *e, uint64_t len)
 		return 0;
 	lock_take(&e->one);
 	over = excess(e);
-	if (over > 0) {
-		over += SLACK;
-		over -= MIN(over, evict_closed(e, over));
-	}
 	if (over > 0)
-		over -= MIN(over, entries_punch(e->cache, over));
+		(void)make_room(e, over + SLACK);
 	if (excess(e) > 0)
 		r = -ENOSPC;
 	lock_drop(&e->one);
@@ -239,6 +300,28 @@ reserve_or_wait(struct evict *e, uint64_t len, bool for_write, struct waiter *w)
 	/* Another wake may have been used up: it is not lost. */
 	if (waited)
 		waiter_wake(w);
+	return r;
+}
+
+int
+evict_full(struct evict *e, uint64_t len, struct waiter *w)
+{
+	unsigned changes;
+	uint64_t freed;
+	int r;
+
+	lock_take(&e->gate);
+	changes = e->changes;
+	lock_drop(&e->gate);
+	lock_take(&e->one);
+	freed = make_room(e, len + SLACK);
+	lock_drop(&e->one);
+	if (freed > 0)
+		return 0;
+	if (w == NULL)
+		return -ENOSPC;
+	r = wait_for_room(e, true, w, &changes);
+	waiter_wake(w); /* as above */
 	return r;
 }
 

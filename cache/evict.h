@@ -4,9 +4,9 @@
  * never under a read in flight.
  *
  * What is used (space.h, and the database) is kept at most config.size, and
- * the filesystem's free space at least config.free_space: what is asked for
- * beyond that makes room first, from the least recently used closed chunks,
- * then from open ones.
+ * the filesystem's free space at least config.free_space, and some MiB for the
+ * database: what is asked for beyond that makes room first, from the least
+ * recently used closed chunks, then from open ones.
  *
  * Threads: any; one at a time evicts.
  */
@@ -51,6 +51,19 @@ void evict_upload_end(struct evict *e);
 /* As evict_demand(), for bytes that are to be written: uploads are waited for.
  */
 int evict_for_write(struct evict *e, uint64_t len, struct waiter *w);
+
+/**
+ * evict_full(e, len, w):
+ * The filesystem has no room for ${len} bytes, although they were set aside:
+ * others use it, too.  Evict so many, or wait for an upload (${w} NULL: do not)
+ * whose bytes may go then.
+ * Returns: 0: try again; -ENOSPC: nothing can go; -EINTR.
+ */
+int evict_full(struct evict *e, uint64_t len, struct waiter *w);
+
+/* Make room for the database soon, on the worker: there is none.  Locks: any
+ * but leaves. */
+void evict_soon(struct evict *e);
 
 /* All bytes used under the folder, those set aside included. */
 uint64_t evict_used(struct evict *e);

@@ -147,7 +147,8 @@ finish(struct job *job)
 	struct entry *e = f->entry;
 	int err = own_or(f, reader_errno(f));
 
-	(void)trouble_errno(&f->call); /* reader_errno() has seen it */
+	if (err != -ENOSPC) /* the disk's, and of no interest to S3's users */
+		(void)trouble_errno(&f->call); /* reader_errno() has seen it */
 	space_release(&e->cache->space, f->reserved);
 	lock_take(&e->lock);
 	list_remove(&f->link);
@@ -312,14 +313,6 @@ submit_locked(struct fetch *f)
 	s3_submit(e->cache->s3, &f->call);
 }
 
-static void
-say_full(const struct fetch *f)
-{
-	log_warn("no room in the cache folder to read '%s': raise cache_size= "
-		 "or lower free_space=",
-	    f->key);
-}
-
 void
 fetch_start(struct fetch *f, struct waiter *w)
 {
@@ -344,8 +337,6 @@ fetch_start(struct fetch *f, struct waiter *w)
 	lock_drop(&e->lock);
 	if (r < 0 || cancelled) {
 		f->call.result.err = r < 0 ? r : -ECANCELED;
-		if (r == -ENOSPC && !background)
-			say_full(f);
 		finish(&f->job);
 	}
 }

@@ -38,7 +38,8 @@ int fetch_new(struct entry *e, uint64_t off, uint64_t end, struct fetch **ret);
 /**
  * fetch_start(f, w):
  * Reserve space and send it.  Every failure is told to the readers that wait
- * for its range.  ${w}: of the reader that needs it now: if there is no room,
+ * for its range; -ENOSPC is that the cache folder has no room, or takes no
+ * more.  ${w}: of the reader that needs it now: if there is no room,
  * others that hold some are waited for.  NULL: it is fetched ahead: without
  * room it just ends.  ${w} may be woken without a reason.
  * Locks:   none is held.

@@ -6,9 +6,11 @@
 #include "cache/fetch_body.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cache/core.h"
 #include "s3/base/crc.h"
+#include "s3/base/log.h"
 #include "s3/base/wait.h"
 
 /* Wake those who wait for bytes of [off, end); with ${err}, if not 0. */
@@ -67,6 +69,17 @@ note_locked(struct fetch *f, uint64_t off, size_t len)
 	return 0;
 }
 
+/* Into the file.  -ENOSPC: the disk takes no more, for whatever reason. */
+static int
+put(struct fetch *f, uint64_t off, const void *data, size_t len)
+{
+	int r = chunk_write(&f->entry->chunk, off, data, len);
+
+	if (r < 0 && r != -ENOSPC)
+		log_warn("cannot write to the cache folder: %s", strerror(-r));
+	return r < 0 ? -ENOSPC : 0;
+}
+
 /* Of [off, end), a block's share, what was written meanwhile stays. */
 static int
 take_beside_changes(
@@ -82,7 +95,7 @@ take_beside_changes(
 	while (
 	    r == 0 && at < end &&
 	    rangeset_next_gap(&e->chunk.dirty, at, end, &gap_off, &gap_end)) {
-		r = chunk_write(&e->chunk, gap_off, data + (gap_off - off),
+		r = put(f, gap_off, data + (gap_off - off),
 		    (size_t)(gap_end - gap_off));
 		if (r == 0)
 			r = note_locked(
@@ -116,7 +129,7 @@ take_in_block(struct fetch *f, uint64_t off, const void *data, size_t len)
 		return take_beside_changes(f, off, data, len);
 	/* A range present before is overwritten with the same bytes: the
 	 * block's CRC stays right all the time. */
-	r = chunk_write(&e->chunk, off, data, len);
+	r = put(f, off, data, len);
 	f->crc = crc32c(off % CHUNK_BLOCK == 0 ? 0 : f->crc, data, len);
 	f->pos = off + len;
 	if (f->is_held)

@@ -30,7 +30,7 @@
 static int
 fetch_all(struct entry *e, struct waiter *w)
 {
-	struct read_state state = { 0 };
+	struct read_state state = { .must_stay = true };
 	uint64_t off = 0;
 
 	for (;;) {

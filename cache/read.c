@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/core.h"
+#include "cache/direct.h"
 #include "cache/entry.h"
 #include "cache/fetch.h"
 #include "cache/pool.h"
 #include "cache/read.h"
+#include "cache/verify.h"
 #include "s3/base/crc.h"
 #include "s3/base/log.h"
 #include "s3/base/wait.h"
@@ -151,26 +154,37 @@ compare(struct serve *s, struct check *checks, const uint8_t *data)
 		uint64_t off = base + i * CHUNK_BLOCK;
 		uint64_t end = min_u64(off + CHUNK_BLOCK, s->size);
 
-		/* A block that was written meanwhile has no CRC now. */
-		if (!checks[i].is_due ||
-		    !chunk_get_crc(&e->chunk, checks[i].block, &crc) ||
-		    crc != checks[i].crc)
+		if (!checks[i].is_due)
 			continue;
-		if (crc32c(0, data + (off - base), (size_t)(end - off)) ==
-		    checks[i].crc) {
-			chunk_set_checked(&e->chunk, checks[i].block);
+		/* Written meanwhile, or found wrong by another. */
+		if (!chunk_get_crc(&e->chunk, checks[i].block, &crc) ||
+		    crc != checks[i].crc) {
+			r = r == 0 ? -EAGAIN : r;
 			continue;
 		}
-		stats_add(&e->cache->stats, STAT_BAD_BLOCKS, 1);
-		log_warn("local copy of '%s' is damaged at %" PRIu64
-			 ": fetching it again",
-		    e->key, off);
-		r = chunk_punch(&e->chunk, off, end);
-		if (r == 0)
-			r = -EAGAIN;
+		if (crc32c(0, data + (off - base), (size_t)(end - off)) ==
+		    checks[i].crc)
+			chunk_set_checked(&e->chunk, checks[i].block);
+		else if (r == 0 || r == -EAGAIN)
+			r = verify_bad_locked(e, off, end, 0);
 	}
 	lock_drop(&e->lock);
 	return r;
+}
+
+/* The disk does not give what is present in [off, end).  -ENOSPC: it is to be
+ * had past the chunk file. */
+static int
+unreadable(struct entry *e, uint64_t off, uint64_t end, int err)
+{
+	int r = err;
+
+	lock_take(&e->lock);
+	/* Where it was truncated meanwhile, that is no wonder. */
+	if (err == -EIO && end <= e->size)
+		r = verify_bad_locked(e, off, end, err);
+	lock_drop(&e->lock);
+	return r == -EAGAIN ? -ENOSPC : r;
 }
 
 /* The range is present and kept from eviction: read it. */
@@ -191,6 +205,8 @@ copy_out(struct serve *s, struct check *checks, unsigned due,
 		    min_u64(chunk_block_start(end + CHUNK_BLOCK - 1), s->size);
 	}
 	r = chunk_read(&e->chunk, off, buffer, (size_t)(end - off));
+	if (r < 0)
+		r = unreadable(e, off, end, r);
 	if (r == 0 && due > 0)
 		r = compare(s, checks, buffer);
 	if (r < 0) {
@@ -323,7 +339,7 @@ serve_once(struct serve *s, struct cache_bytes *ret, bool *ret_missed)
 	return serve_local(s, ret);
 }
 
-/* Likewise, of a file that may be shorter or longer than a round ago. */
+/* Of a file that may be shorter or longer than a round ago. */
 static int
 serve_round(
     struct serve *s, size_t len, struct cache_bytes *ret, bool *ret_missed)
@@ -349,6 +365,46 @@ serve_round(
 	return r;
 }
 
+/* There is no room for what is to be read: past the chunk file. */
+static int
+serve_direct(struct serve *s, struct cache_bytes *ret)
+{
+	struct cache *c = s->entry->cache;
+	size_t len = (size_t)(s->end - s->off);
+	uint8_t *data, *buffer = NULL;
+	int r;
+
+	r = direct_take(c->direct, len, s->waiter, &data);
+	if (r < 0)
+		return r;
+	r = direct_read(s->entry, s->off, s->end, s->waiter, data);
+	if (r == 0)
+		buffer = pool_take(c->pool);
+	if (r == 0 && buffer == NULL)
+		r = -ENOMEM;
+	if (r == 0) {
+		memcpy(buffer, data, len);
+		*ret = (struct cache_bytes){ buffer, len, buffer };
+	}
+	direct_put(c->direct, data, len);
+	return r;
+}
+
+/* One round; -EAGAIN: another one.  The entry's lock is held. */
+static int
+serve(struct serve *s, size_t len, struct cache_bytes *ret, bool *ret_missed)
+{
+	int r = serve_round(s, len, ret, ret_missed);
+
+	if (r != -ENOSPC || s->state->must_stay)
+		return r;
+	*ret_missed = true;
+	lock_drop(&s->entry->lock);
+	r = serve_direct(s, ret);
+	lock_take(&s->entry->lock);
+	return r;
+}
+
 int
 read_bytes(struct entry *e, struct read_state *state, uint64_t off, size_t len,
     struct waiter *w, struct cache_bytes *ret)
@@ -366,7 +422,7 @@ read_bytes(struct entry *e, struct read_state *state, uint64_t off, size_t len,
 		s.waiter = &own;
 	lock_take(&e->lock);
 	do {
-		r = serve_round(&s, len, ret, &missed);
+		r = serve(&s, len, ret, &missed);
 	} while (r == -EAGAIN);
 	lock_drop(&e->lock);
 	if (w == NULL)

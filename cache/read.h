@@ -12,6 +12,9 @@
  * by its versionId if that is known; else the entry is lost: what is local
  * can still be read, the rest is -ESTALE.
  *
+ * Where there is no room for them in the cache folder, they go past it
+ * (direct.h).
+ *
  * The kernel asks twice for what cannot be read, for its read-ahead and then
  * for the page: a range that failed keeps its error for a second, for the open
  * file that asked.
@@ -19,6 +22,7 @@
 #ifndef CACHE_READ_H
 #define CACHE_READ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/ahead.h"
@@ -34,6 +38,8 @@ struct read_state {
 	uint64_t failed_end;
 	int64_t failed_ms; /* monotonic: when */
 	int failed_err;    /* -errno; 0: none did */
+	bool must_stay; /* [I] what is read is to be in the chunk file: -ENOSPC
+			   if that has no room */
 };
 
 /**

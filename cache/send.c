@@ -7,13 +7,18 @@
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/direct.h"
 #include "cache/entry.h"
 #include "cache/pool.h"
 #include "cache/read.h"
 #include "cache/send.h"
 #include "cache/trouble.h"
+#include "cache/verify.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/crc.h"
+
+/* A block that is wrong each time is wrong for another reason. */
+#define SUM_TRIES 3
 
 /* What the client reads from: a run of a chunk file. */
 struct body {
@@ -56,7 +61,7 @@ expect(struct ahead *a, uint64_t off, uint64_t more)
 int
 send_localise(struct entry *e, uint64_t off, uint64_t end)
 {
-	struct read_state reads = { 0 };
+	struct read_state reads = { .must_stay = true };
 	uint64_t gap_off, gap_end;
 	bool missing;
 	int r = 0;
@@ -88,15 +93,47 @@ send_localise(struct entry *e, uint64_t off, uint64_t end)
 	return r;
 }
 
-/* The CRC of one block's share of the range, noted if it is the whole. */
-static void
+/* The CRC of one block's share of the range, noted if it is the whole; it must
+ * be the one that was known before. */
+static int
 note_crc(struct entry *e, uint64_t off, uint64_t len, uint32_t crc)
 {
+	uint32_t known;
+	int r = 0;
+
 	lock_take(&e->lock);
 	if (off % CHUNK_BLOCK == 0 &&
-	    (len == CHUNK_BLOCK || off + len == e->size))
-		chunk_set_crc(&e->chunk, off / CHUNK_BLOCK, crc);
+	    (len == CHUNK_BLOCK || off + len == e->size)) {
+		if (!chunk_get_crc(&e->chunk, off / CHUNK_BLOCK, &known))
+			chunk_set_crc(&e->chunk, off / CHUNK_BLOCK, crc);
+		else if (known != crc)
+			r = verify_bad_locked(e, off, off + len, 0);
+	}
 	lock_drop(&e->lock);
+	return r;
+}
+
+/* Read [off, off + len), the share of a block, which is not to be sent if it is
+ * wrong.  -EAGAIN: it is absent now. */
+static int
+read_block(struct entry *e, uint64_t off, size_t len, uint8_t *data)
+{
+	int r;
+
+	lock_take(&e->lock);
+	/* Of a part of a block, all of it tells. */
+	r = verify_block_locked(e, off / CHUNK_BLOCK);
+	lock_drop(&e->lock);
+	if (r == 0)
+		r = chunk_read(&e->chunk, off, data, len);
+	else
+		return r;
+	if (r == 0)
+		return 0;
+	lock_take(&e->lock);
+	r = verify_bad_locked(e, off, off + len, r);
+	lock_drop(&e->lock);
+	return r;
 }
 
 static int
@@ -112,11 +149,11 @@ sum(struct entry *e, uint64_t off, uint64_t len, uint32_t *ret)
 		size_t n = (size_t)((next < end ? next : end) - off);
 		uint32_t crc;
 
-		r = chunk_read(&e->chunk, off, block, n);
+		r = read_block(e, off, n, block);
 		if (r < 0)
 			break;
 		crc = crc32c(0, block, n);
-		note_crc(e, off, n, crc);
+		r = note_crc(e, off, n, crc);
 		all = crc32c_combine(all, crc, n);
 		off += n;
 	}
@@ -124,31 +161,70 @@ sum(struct entry *e, uint64_t off, uint64_t len, uint32_t *ret)
 	return r;
 }
 
+/* The body, whose CRC is known, on its way. */
+static int
+run_call(struct entry *e, uint64_t len, struct s3_call *call)
+{
+	call->has_crc32c = true;
+	call->body_len = len;
+	if (call->kind == S3_PUT_OBJECT)
+		keylock_set_sending(&e->cache->keylocks, call->key, true);
+	(void)s3_run(e->cache->s3, call, NULL); /* the result is there */
+	return trouble_errno(call);
+}
+
+/* From the chunk file, when all of it is there, and is right. */
+static int
+run_local(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
+{
+	struct body body = { .chunk = &e->chunk, .off = off };
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < SUM_TRIES; i++) {
+		r = send_localise(e, off, off + len);
+		if (r == 0)
+			r = sum(e, off, len, &call->crc32c);
+	}
+	if (r < 0)
+		return r == -EAGAIN ? -ENOSPC : r;
+	call->source = read_body;
+	call->arg = &body;
+	return run_call(e, len, call);
+}
+
+/* From memory: there is no room for what of it is not local. */
+static int
+run_direct(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
+{
+	struct direct *d = e->cache->direct;
+	uint8_t *data;
+	int r;
+
+	r = direct_take(d, (size_t)len, NULL, &data);
+	if (r < 0)
+		return r;
+	r = direct_read(e, off, off + len, NULL, data);
+	if (r == 0) {
+		call->crc32c = crc32c(0, data, (size_t)len);
+		call->body = data;
+		r = run_call(e, len, call);
+	}
+	direct_put(d, data, (size_t)len);
+	return r;
+}
+
 int
 send_body(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
 {
 	struct reader keep = { .off = off, .end = off + len };
-	struct body body = { .chunk = &e->chunk, .off = off };
 	int r;
 
 	lock_take(&e->lock);
 	list_append(&e->readers, &keep.link);
 	lock_drop(&e->lock);
-	r = send_localise(e, off, off + len);
-	if (r == 0)
-		r = sum(e, off, len, &call->crc32c);
-	if (r == 0) {
-		call->has_crc32c = true;
-		call->source = read_body;
-		call->arg = &body;
-		call->body_len = len;
-		if (call->kind == S3_PUT_OBJECT)
-			keylock_set_sending(
-			    &e->cache->keylocks, call->key, true);
-		(void)s3_run(
-		    e->cache->s3, call, NULL); /* the result is there */
-		r = trouble_errno(call);
-	}
+	r = run_local(e, off, len, call);
+	if (r == -ENOSPC && call->result.attempts == 0)
+		r = run_direct(e, off, len, call);
 	lock_take(&e->lock);
 	list_remove(&keep.link);
 	lock_drop(&e->lock);

@@ -4,7 +4,9 @@
  *
  * The range is frozen, so that its bytes are the same each time they are read:
  * for the checksum, and for every try.  What of it is not here is fetched
- * first.  The CRCs of whole blocks are noted on the way.
+ * first; if there is no room for that, the body goes through memory
+ * (direct.h).  The CRCs of whole blocks are compared, or noted where there is
+ * none; of what is wrong nothing is sent (verify.h).
  */
 #ifndef CACHE_SEND_H
 #define CACHE_SEND_H

@@ -14,10 +14,14 @@
 #include "cache/fetch.h"
 #include "cache/nameless.h"
 #include "cache/parts.h"
+#include "cache/verify.h"
 #include "cache/write.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
+
+/* How often room is made for a write that the disk has none for. */
+#define FULL_TRIES 20
 
 /* Whether a request has bytes of [off, end) on their way. */
 static bool
@@ -123,11 +127,17 @@ end_locked(struct entry *e, uint64_t off, uint64_t end)
 	parts_changed_locked(e, off, end);
 }
 
-static void
+/* [off, end) is about to be changed: what stays of its blocks is right, and
+ * they have no CRC. */
+static int
 withdraw_crcs(struct entry *e, uint64_t off, uint64_t end)
 {
-	for (uint64_t at = chunk_block_start(off); at < end; at += CHUNK_BLOCK)
-		chunk_clear_crc(&e->chunk, at / CHUNK_BLOCK);
+	int r = verify_edges_locked(e, off, end);
+
+	for (uint64_t at = chunk_block_start(off); r == 0 && at < end;
+	     at += CHUNK_BLOCK)
+		r = chunk_clear_crc(&e->chunk, at / CHUNK_BLOCK);
+	return r;
 }
 
 /* [off, end), which is in the chunk file, is present and dirty. */
@@ -158,10 +168,11 @@ grow_locked(struct entry *e, uint64_t size)
 
 	if (size <= e->size)
 		return 0;
-	withdraw_crcs(e, e->size, e->size + 1);
-	if (ftruncate(e->chunk.fd, (off_t)size) < 0)
-		return -errno;
-	r = note_locked(e, e->size, size);
+	r = withdraw_crcs(e, e->size, e->size + 1);
+	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
+		r = -errno;
+	if (r == 0)
+		r = note_locked(e, e->size, size);
 	if (r == 0)
 		e->size = size;
 	return r;
@@ -189,9 +200,10 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 	int r;
 
 	r = grow_locked(e, off);
+	if (r == 0)
+		r = withdraw_crcs(e, off, end);
 	if (r < 0)
 		return r;
-	withdraw_crcs(e, off, end);
 	r = chunk_write(&e->chunk, off, data, len);
 	if (r < 0)
 		forget_locked(e, off, end);
@@ -236,32 +248,61 @@ reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
 			 : make_room(e->cache, *ret, w);
 }
 
-int
-write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
-    bool append, struct waiter *w)
+/* What is to be written. */
+struct bytes {
+	uint64_t off;
+	const void *data;
+	size_t len;
+	bool append;
+};
+
+/* One try.  ${*ret_full}: the disk had no room for what was set aside. */
+static int
+try_write(
+    struct entry *e, const struct bytes *b, struct waiter *w, bool *ret_full)
 {
-	uint64_t end = off + len, room = 0;
+	uint64_t off = b->off, end = off + b->len, room = 0;
 	struct waiter own;
 	int r;
 
-	if (len == 0)
-		return 0;
-	r = reserve(e, append ? len : end, len, w, &room);
+	r = reserve(e, b->append ? b->len : end, b->len, w, &room);
 	if (r < 0)
 		return r;
 	if (w == NULL)
 		waiter_init(&own);
 	lock_take(&e->lock);
-	r = begin_locked(e, &off, &end, append, w == NULL ? &own : w);
-	if (r == 0)
-		r = put_locked(e, off, data, len);
-	if (r == 0)
+	r = begin_locked(e, &off, &end, b->append, w == NULL ? &own : w);
+	if (r == 0) {
+		r = put_locked(e, off, b->data, b->len);
+		*ret_full = r == -ENOSPC;
+		/* The row says that it was changed, and if it failed half-way
+		 * that is so: S3 gets what it is now. */
 		end_locked(e, off, end);
+	}
 	lock_drop(&e->lock);
 	if (w == NULL)
 		waiter_fini(&own);
 	space_release(&e->cache->space, room);
 	return r;
+}
+
+int
+write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
+    bool append, struct waiter *w)
+{
+	struct bytes b = { off, data, len, append };
+	int r = -ENOSPC, room = 0;
+	bool full = true;
+
+	if (len == 0)
+		return 0;
+	for (int i = 0; full && room == 0 && i < FULL_TRIES; i++) {
+		full = false;
+		r = try_write(e, &b, w, &full);
+		if (full)
+			room = evict_full(e->cache->evict, len, w);
+	}
+	return room == -EINTR ? room : r;
 }
 
 /* Let go of what lies beyond ${size}. */
@@ -272,7 +313,11 @@ shrink_locked(struct entry *e, uint64_t size)
 	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
 	int r;
 
-	withdraw_crcs(e, size, e->size);
+	r = withdraw_crcs(e, size, e->size);
+	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
 	/* A tail: needs no memory. */
 	(void)rangeset_remove(&e->chunk.present, size, UINT64_MAX);
 	(void)rangeset_remove(&e->chunk.dirty, size, UINT64_MAX);
@@ -285,16 +330,14 @@ shrink_locked(struct entry *e, uint64_t size)
 	    dirty - rangeset_bytes(&e->chunk.dirty));
 	e->size = size;
 	/* After a crash, what was let go of is not to come back. */
-	r = chunk_flush(&e->chunk);
-	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
-		r = -errno;
-	return r;
+	return chunk_flush(&e->chunk);
 }
 
 int
 write_truncate(struct entry *e, uint64_t size, struct waiter *w)
 {
 	uint64_t off = size, end = S3_OBJECT_MAX, room = 0;
+	bool began = false;
 	struct waiter own;
 	int r;
 
@@ -310,10 +353,11 @@ write_truncate(struct entry *e, uint64_t size, struct waiter *w)
 		if (size > e->size)
 			off = e->size;
 		r = begin_locked(e, &off, &end, false, w == NULL ? &own : w);
+		began = r == 0;
 		if (r == 0)
 			r = size > e->size ? grow_locked(e, size)
 					   : shrink_locked(e, size);
-		if (r == 0)
+		if (began)
 			end_locked(e, size, S3_OBJECT_MAX);
 	}
 	lock_drop(&e->lock);
@@ -357,7 +401,10 @@ write_clone(struct entry *e, const char *key, const char *etag, uint64_t size,
 static int
 punch_locked(struct entry *e, uint64_t off, uint64_t end)
 {
-	withdraw_crcs(e, off, end);
+	int r = withdraw_crcs(e, off, end);
+
+	if (r < 0)
+		return r;
 	/* Where nothing was read before, the chunk file may end before: let it
 	 * reach so far, with what can only make it longer (a fetch may write
 	 * behind). */
@@ -373,6 +420,7 @@ write_zero(
     struct entry *e, uint64_t off, uint64_t end, bool grow, struct waiter *w)
 {
 	uint64_t room = 0;
+	bool began = false;
 	struct waiter own;
 	int r;
 
@@ -383,13 +431,14 @@ write_zero(
 		waiter_init(&own);
 	lock_take(&e->lock);
 	r = begin_locked(e, &off, &end, false, w == NULL ? &own : w);
+	began = r == 0;
 	if (r == 0 && grow)
 		r = grow_locked(e, end);
 	if (end > e->size)
 		end = e->size;
 	if (r == 0 && off < end)
 		r = punch_locked(e, off, end);
-	if (r == 0 && off < end)
+	if (began)
 		end_locked(e, off, end);
 	lock_drop(&e->lock);
 	if (w == NULL)

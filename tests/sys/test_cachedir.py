@@ -6,23 +6,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 from lib.command import mount_at, refused
 from lib.data import MIB, noise
+from lib.disk import tmpfs
 from lib.mount import MountError
-
-
-@contextmanager
-def tmpfs(path, size):
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none",
-                    str(path)], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 def test_a_file_in_the_way_of_the_cache(bucket, mount, tmp_path):
