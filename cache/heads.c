@@ -9,7 +9,6 @@
 #include "cache/core.h"
 #include "cache/flight.h"
 #include "cache/heads.h"
-#include "cache/listing.h"
 #include "cache/observe.h"
 #include "cache/trouble.h"
 #include "cache/view.h"
@@ -243,8 +242,6 @@ struct scan {
 	unsigned count;
 	unsigned max;
 	bool types_only; /* small objects alone: their type is wanted */
-	bool is_walked;  /* directories without a marker may be known soon */
-	bool is_held;    /* by such a one: `to' is before it, and stays */
 	uint64_t to;
 };
 
@@ -260,13 +257,7 @@ scan_row(void *arg, const struct row *row)
 	struct scan *scan = arg;
 	struct head *head;
 
-	if (scan->is_walked && row->kind == ROW_DIR &&
-	    row->attrs == ROW_ATTRS_NONE && row->marker == ROW_MARKER_NONE) {
-		scan->is_held = true;
-		return true;
-	}
-	if (!scan->is_held)
-		scan->to = row->id;
+	scan->to = row->id;
 	if (row->attrs != ROW_ATTRS_NONE || view_is_pending(row) ||
 	    (scan->types_only && row->kind != ROW_UNKNOWN))
 		return true;
@@ -488,7 +479,7 @@ scan_on(struct scan *scan, struct turn *turn)
 		    4 * HEADS_AHEAD, scan_row, scan);
 		is_end = scan->to == turn->asked_to;
 		turn->asked_to = scan->to;
-		if (is_full(scan) || scan->is_held)
+		if (is_full(scan))
 			return;
 		if (!is_end)
 			continue;
@@ -503,8 +494,7 @@ scan_on(struct scan *scan, struct turn *turn)
 static void
 ask_ahead(struct heads *h, const struct row *row)
 {
-	struct scan scan = { .heads = h,
-		.is_walked = listing_is_walked(h->cache) };
+	struct scan scan = { .heads = h };
 	struct turn turn, was, *now;
 	struct place place;
 

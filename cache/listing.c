@@ -276,24 +276,3 @@ listing_want(struct cache *c, const struct row *dir, struct waiter *w)
 	flight_end(flights, dir->id, r);
 	return r;
 }
-
-int
-listing_reach(struct cache *c, const struct row *dir, struct waiter *w)
-{
-	struct buf prefix = BUF_INIT(S3_KEY_MAX);
-	int r;
-
-	if (!listing_is_walked(c))
-		return 0;
-	r = view_prefix(c, dir->id, &prefix);
-	if (r == 0)
-		r = walk_reach(c->listings->walk, buf_str(&prefix), w);
-	buf_fini(&prefix);
-	return r == -EINTR ? r : 0;
-}
-
-bool
-listing_is_walked(struct cache *c)
-{
-	return walk_is_on(c->listings->walk);
-}

@@ -9,8 +9,6 @@
 #ifndef CACHE_LISTING_H
 #define CACHE_LISTING_H
 
-#include <stdbool.h>
-
 struct cache;
 struct listings;
 struct row;
@@ -26,15 +24,5 @@ void listings_free(struct listings *l);
  * Returns: 0; -ENOENT: it is gone; -EINTR; -EIO ...
  */
 int listing_want(struct cache *c, const struct row *dir, struct waiter *w);
-
-/**
- * listing_reach(c, dir, w):
- * Find out whether directory ${dir} has a marker, if a walk is about to.
- * Returns: 0: the row may tell now, or not; -EINTR.
- */
-int listing_reach(struct cache *c, const struct row *dir, struct waiter *w);
-
-/* Whether somebody walks the tree, and will have come by soon. */
-bool listing_is_walked(struct cache *c);
 
 #endif

@@ -9,7 +9,6 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/heads.h"
-#include "cache/listing.h"
 #include "cache/lookup.h"
 #include "cache/nameless.h"
 #include "cache/observe.h"
@@ -350,22 +349,6 @@ lookup_absent_ms(struct cache *c, uint64_t parent, const char *name)
 	return cache_absent_valid_ms(c, ms);
 }
 
-/* The headers of ${row}; a directory has some only if it has a marker. */
-static int
-want_headers(struct cache *c, const struct row *row, struct waiter *w)
-{
-	AUTO(row_fini) struct row now = { 0 };
-	int r = 0;
-
-	if (row->kind == ROW_DIR)
-		r = listing_reach(c, row, w);
-	if (r == 0 && row->kind == ROW_DIR &&
-	    db_row_by_id(c->db, row->id, &now) == 0 &&
-	    now.attrs != ROW_ATTRS_NONE)
-		return 0;
-	return r < 0 ? r : heads_want(c, row, w);
-}
-
 /* Ask about ${row}: whether it is as it was, or, where that ${is_settled}, for
  * its headers; then it may be read again. */
 static int
@@ -378,7 +361,7 @@ refresh_node(
 	if (row->id == CACHE_ROOT || view_is_pending(row))
 		return 0;
 	if (is_settled)
-		return want_headers(c, row, w);
+		return heads_want(c, row, w);
 	r = db_row_by_id(c->db, row->parent, &dir);
 	if (r == -ENOENT)
 		return -ESTALE;

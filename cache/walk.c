@@ -18,8 +18,6 @@
 
 #define TURNS      8 /* parents whose children are followed */
 #define LEVELS_MAX (S3_KEY_MAX + 1)
-#define PAGE_MS    5000 /* who takes longer for a page walks no more */
-#define REACH_MAX  2    /* pages to a directory that is only stat'ed */
 
 /* The last child of ${parent} that was listed. */
 struct turn {
@@ -48,7 +46,6 @@ struct walk {
 	size_t level_count;
 	size_t level_size;
 	bool is_nested; /* the last page had directories below dir's own */
-	_Atomic int64_t page_ms; /* [a] monotonic: of the last page; 0: over */
 };
 
 int
@@ -74,7 +71,6 @@ drop(struct walk *k)
 	k->pager = NULL;
 	k->base_prefix = NULL;
 	k->level_count = 0;
-	k->page_ms = 0;
 	buf_clear(&k->position);
 }
 
@@ -283,7 +279,6 @@ take_page(struct walk *k, struct waiter *w, const char *prefix)
 	if (r == 0 && page == NULL)
 		r = pop(k, &o, NULL);
 	r = observe_end(&o, r);
-	k->page_ms = page == NULL ? 0 : clock_mono_ms(k->cache->clock);
 	return r == 0 && page == NULL ? 1 : r;
 }
 
@@ -315,54 +310,6 @@ advance(
 	}
 }
 
-/* Take the walk, if it is nobody's. */
-static bool
-seize(struct walk *k)
-{
-	bool free;
-
-	lock_take(&k->lock);
-	free = !k->is_busy;
-	k->is_busy = true;
-	lock_drop(&k->lock);
-	return free;
-}
-
-/* Give it back; after an error it is over. */
-static void
-leave(struct walk *k, int r)
-{
-	if (r < 0)
-		drop(k);
-	lock_take(&k->lock);
-	k->is_busy = false;
-	lock_drop(&k->lock);
-}
-
-int
-walk_reach(struct walk *k, const char *prefix, struct waiter *w)
-{
-	int r = 0;
-
-	if (!walk_is_on(k) || !seize(k))
-		return 0;
-	for (int i = 0; i < REACH_MAX && r == 0 && is_ahead(k, prefix) &&
-			strcmp(buf_str(&k->position), prefix) < 0;
-	     i++)
-		r = take_page(k, w, prefix);
-	leave(k, r);
-	/* What a walk fails with, a plain question may not. */
-	return r == -EINTR ? r : 0;
-}
-
-bool
-walk_is_on(struct walk *k)
-{
-	int64_t ms = k->page_ms;
-
-	return ms != 0 && clock_mono_ms(k->cache->clock) - ms < PAGE_MS;
-}
-
 int
 walk_list(
     struct walk *k, const struct row *dir, const char *prefix, struct waiter *w)
@@ -373,15 +320,21 @@ walk_list(
 	if (dir->id == CACHE_ROOT)
 		return 0;
 	lock_take(&k->lock);
-	next = take_turn_locked(k, dir);
+	next = take_turn_locked(k, dir) && !k->is_busy;
+	if (next)
+		k->is_busy = true;
 	lock_drop(&k->lock);
-	if (!next || !seize(k))
+	if (!next)
 		return 0;
 	if (!is_ahead(k, prefix))
 		r = begin(k, dir, prefix);
 	if (r == 0)
 		r = advance(k, dir, prefix, w);
-	leave(k, r);
 	/* What a walk fails with, a plain listing may not. */
+	if (r < 0)
+		drop(k);
+	lock_take(&k->lock);
+	k->is_busy = false;
+	lock_drop(&k->lock);
 	return r == -EINTR || r == 1 ? r : 0;
 }

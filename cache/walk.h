@@ -13,7 +13,6 @@
 #ifndef CACHE_WALK_H
 #define CACHE_WALK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct cache;
@@ -32,17 +31,5 @@ void walk_free(struct walk *k);
  */
 int walk_list(struct walk *k, const struct row *dir, const char *prefix,
     struct waiter *w);
-
-/**
- * walk_reach(k, prefix, w):
- * If the walk is about to come to the directory of ${prefix}, go on until it
- * is there: then it is known whether that has a marker, and without one there
- * is nothing to ask for.
- * Returns: 0, whether it came there or not; -EINTR.
- */
-int walk_reach(struct walk *k, const char *prefix, struct waiter *w);
-
-/* Whether a walk is under way, which will come to directories ahead. */
-bool walk_is_on(struct walk *k);
 
 #endif
