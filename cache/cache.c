@@ -22,6 +22,7 @@
 #include "cache/pool.h"
 #include "cache/probe.h"
 #include "cache/recover.h"
+#include "cache/scrub.h"
 #include "cache/series.h"
 #include "cache/set.h"
 #include "cache/store.h"
@@ -221,6 +222,11 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 		cache_close(c);
 		return r;
 	}
+	r = scrub_start(c, &c->scrub);
+	if (r < 0) {
+		cache_close(c);
+		return r;
+	}
 	post_sweep(c);
 	*ret = c;
 	return 0;
@@ -237,6 +243,7 @@ cache_close(struct cache *c)
 	c->is_closing = true;
 	dir_recover_stop(c->dir_recover);
 	sweep_stop(c->sweep);
+	scrub_stop(c->scrub);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	series_stop(c);
@@ -289,6 +296,7 @@ cache_get_stats(struct cache *c, struct cache_stats *ret)
 		.fetched_bytes = stats_get(&c->stats, STAT_FETCHED_BYTES),
 		.evicted_bytes = stats_get(&c->stats, STAT_EVICTED_BYTES),
 		.bad_blocks = stats_get(&c->stats, STAT_BAD_BLOCKS),
+		.checked_blocks = stats_get(&c->stats, STAT_CHECKED_BLOCKS),
 		.dirty_bytes = stats_get(&c->stats, STAT_DIRTY_BYTES),
 		.uploads = stats_get(&c->stats, STAT_UPLOADS),
 		.conflicts = stats_get(&c->stats, STAT_CONFLICTS),

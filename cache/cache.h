@@ -131,16 +131,17 @@ struct cache_stats {
 	uint64_t hit_bytes;     /* of them, were local */
 	uint64_t fetched_bytes; /* from S3 into chunk files */
 	uint64_t evicted_bytes;
-	uint64_t bad_blocks;   /* CRC mismatches found (and fetched anew) */
-	uint64_t odd_keys;     /* keys that have no path */
-	uint64_t dirty_bytes;  /* here, and not in S3 */
-	uint64_t dirty_files;  /* they belong to, or that are new and empty */
-	uint64_t uploads;      /* of them, on their way now */
-	uint64_t failed_files; /* of them, refused: tried again */
-	uint64_t oldest_s;     /* age of the oldest of these changes */
-	uint64_t dirty_attrs;  /* files and directories; to be sent soon */
-	uint64_t away_s;       /* so long S3 has not answered; 0: it does */
-	uint64_t conflicts;    /* losers kept beside the winner, since mount */
+	uint64_t bad_blocks;     /* CRC mismatches found (and fetched anew) */
+	uint64_t checked_blocks; /* compared with their CRC */
+	uint64_t odd_keys;       /* keys that have no path */
+	uint64_t dirty_bytes;    /* here, and not in S3 */
+	uint64_t dirty_files;    /* they belong to, or that are new and empty */
+	uint64_t uploads;        /* of them, on their way now */
+	uint64_t failed_files;   /* of them, refused: tried again */
+	uint64_t oldest_s;       /* age of the oldest of these changes */
+	uint64_t dirty_attrs;    /* files and directories; to be sent soon */
+	uint64_t away_s;         /* so long S3 has not answered; 0: it does */
+	uint64_t conflicts; /* losers kept beside the winner, since mount */
 };
 
 /* ---- the whole ---- */

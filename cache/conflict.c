@@ -17,6 +17,7 @@
 #include "cache/fill.h"
 #include "cache/make.h"
 #include "cache/pool.h"
+#include "cache/verify.h"
 #include "cache/view.h"
 #include "cache/write.h"
 #include "cache/writeback.h"
@@ -248,7 +249,9 @@ conflict_keep(struct entry *e)
 	struct entry *loser;
 	int r;
 
-	r = db_row_by_node(c->db, e->node, &row);
+	r = verify_all(e);
+	if (r == 0)
+		r = db_row_by_node(c->db, e->node, &row);
 	if (r == 0)
 		r = make_beside(c, &row,
 		    is_reachable(e) ? ASIDE_CONFLICT : ASIDE_PARTIAL, &beside);

@@ -35,6 +35,7 @@ struct pool;
 struct probes;
 struct series;
 struct sweep;
+struct scrub;
 struct worker;
 struct writeback;
 struct zero;
@@ -60,6 +61,7 @@ struct cache {
 	struct heads *heads;
 	struct pool *pool;
 	struct series *series;
+	struct scrub *scrub;
 	struct worker *worker;
 	struct writeback *writeback;
 	struct probes *probes;

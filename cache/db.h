@@ -225,6 +225,9 @@ int db_chunks_oldest(struct db *db, unsigned skip, unsigned max,
     struct db_chunk *ret, unsigned *ret_count);
 int db_chunks_bytes(struct db *db, uint64_t *ret);
 
+/* The first of ${node} or above that is not empty; -ENOENT: none. */
+int db_chunk_next(struct db *db, uint64_t node, uint64_t *ret);
+
 /*
  * CRCs of a chunk file, by pages of DB_CRC_PAGE blocks: 0 in an element means
  * that the block has none.

@@ -157,6 +157,24 @@ db_chunks_oldest(struct db *db, unsigned skip, unsigned max,
 	return r;
 }
 
+int
+db_chunk_next(struct db *db, uint64_t node, uint64_t *ret)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_CHUNK_NEXT];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
+	r = db_step(db, stmt);
+	if (r == 1)
+		*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	db_leave(db);
+	if (r < 0)
+		return r;
+	return r == 1 ? 0 : -ENOENT;
+}
+
 static void
 bind_page(sqlite3_stmt *stmt, uint64_t node, uint64_t page)
 {

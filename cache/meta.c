@@ -9,6 +9,7 @@
 #include "cache/attrs.h"
 #include "cache/core.h"
 #include "cache/db.h"
+#include "cache/entry.h"
 #include "cache/lookup.h"
 #include "cache/state.h"
 #include "cache/trouble.h"
@@ -100,6 +101,22 @@ static const char *const own_names[] = { "user.s3.etag", "user.s3.key",
 
 #define OWN_COUNT (sizeof(own_names) / sizeof(own_names[0]))
 
+/* Whether it has bytes that S3 does not have, and that were found wrong. */
+static bool
+is_damaged(struct cache *c, uint64_t node)
+{
+	struct entry *e = entry_find(c, node);
+	bool damaged = false;
+
+	if (e == NULL)
+		return false;
+	lock_take(&e->lock);
+	damaged = e->is_damaged;
+	lock_drop(&e->lock);
+	entry_put(e);
+	return damaged;
+}
+
 /* Its value; -ENODATA where it has none. */
 static int
 own_value(
@@ -116,7 +133,10 @@ own_value(
 	else if (strcmp(name, "user.s3.version-id") == 0)
 		value = row->version_id;
 	else if (strcmp(name, "user.s3.state") == 0)
-		value = state_bytes_name((enum state_bytes)row->byte_state);
+		value =
+		    is_damaged(c, row->node)
+			? "damaged"
+			: state_bytes_name((enum state_bytes)row->byte_state);
 	else if (strcmp(name, "user.s3.storage-class") == 0 &&
 		 row->kind != ROW_DIR)
 		value = row->storage_class != NULL ? row->storage_class

@@ -156,6 +156,7 @@ compare(struct serve *s, struct check *checks, const uint8_t *data)
 
 		if (!checks[i].is_due)
 			continue;
+		stats_add(&e->cache->stats, STAT_CHECKED_BLOCKS, 1);
 		/* Written meanwhile, or found wrong by another. */
 		if (!chunk_get_crc(&e->chunk, checks[i].block, &crc) ||
 		    crc != checks[i].crc) {

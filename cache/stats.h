@@ -14,7 +14,8 @@ enum counter {
 	STAT_FETCHED_BYTES,
 	STAT_EVICTED_BYTES,
 	STAT_BAD_BLOCKS,
-	STAT_OPEN_FILES, /* a level, as all that follow */
+	STAT_CHECKED_BLOCKS, /* against their CRCs */
+	STAT_OPEN_FILES,     /* a level, as all that follow */
 	STAT_DIRTY_BYTES,
 	STAT_UPLOADS,
 	STAT_CONFLICTS, /* since the mount */

@@ -16,6 +16,7 @@
 #include "cache/headers.h"
 #include "cache/parts.h"
 #include "cache/upload.h"
+#include "cache/verify.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
@@ -224,6 +225,7 @@ finish(struct flush *f)
 		e->chunk.base_size = f->size;
 		e->modified_ns = 0;
 		e->is_new = false;
+		e->is_damaged = false;
 		e->lost = 0;
 		e->sent_generation = f->generation;
 		clean_locked(e);
@@ -245,6 +247,7 @@ leave(
 	struct entry *e = f->entry;
 	struct change ch;
 
+	(void)verify_seal(e); /* none is legal */
 	lock_take(&e->lock);
 	(void)state_bytes_apply(&e->state, bytes);
 	(void)chunk_flush(&e->chunk); /* what is kept, however this ends */

@@ -91,6 +91,7 @@ verify_block_locked(struct entry *e, uint64_t block)
 	r = sum(e, &share, &is);
 	if (r == -ENOMEM)
 		return r;
+	stats_add(&e->cache->stats, STAT_CHECKED_BLOCKS, 1);
 	if (r < 0 || is != want)
 		return verify_bad_locked(e, share.off, share.end, r);
 	chunk_set_checked(&e->chunk, block);
@@ -112,7 +113,7 @@ verify_edges_locked(struct entry *e, uint64_t off, uint64_t end)
 }
 
 static int
-seal_block(struct entry *e, uint64_t block)
+seal_block_locked(struct entry *e, uint64_t block)
 {
 	struct range share = share_of(e, block);
 	uint32_t crc;
@@ -127,18 +128,37 @@ seal_block(struct entry *e, uint64_t block)
 	return r;
 }
 
-int
-verify_seal_locked(struct entry *e)
+/* Call ${fn} for each block that has bytes of ${set}, a set of ${e}. */
+static int
+each_block(struct entry *e, const struct rangeset *set,
+    int (*fn)(struct entry *e, uint64_t block))
 {
+	uint64_t at = 0, off, end;
+	bool more = true;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < e->chunk.dirty.count; i++) {
-		const struct range *run = &e->chunk.dirty.ranges[i];
-		uint64_t at = run->off;
-
-		for (; r == 0 && at < run->end && at < e->size;
-		     at = chunk_block_start(at) + CHUNK_BLOCK)
-			r = seal_block(e, at / CHUNK_BLOCK);
+	while (r == 0 && more) {
+		/* A block at a time: others go on meanwhile. */
+		lock_take(&e->lock);
+		more = rangeset_next_run(set, at, UINT64_MAX, &off, &end);
+		if (more)
+			r = fn(e, off / CHUNK_BLOCK);
+		lock_drop(&e->lock);
+		at = chunk_block_start(off) + CHUNK_BLOCK;
+		if (r == -EAGAIN)
+			r = 0; /* it is absent now */
 	}
 	return r;
+}
+
+int
+verify_seal(struct entry *e)
+{
+	return each_block(e, &e->chunk.dirty, seal_block_locked);
+}
+
+int
+verify_all(struct entry *e)
+{
+	return each_block(e, &e->chunk.present, verify_block_locked);
 }

@@ -8,7 +8,7 @@
  * whoever wants to read or send it gets -EIO.  Writing the bytes anew cures
  * it, if the write covers the block.
  *
- * Locks: the entry's is held, in all of these.
+ * Locks: where a name says so, the entry's is held; else none.
  */
 #ifndef CACHE_VERIFY_H
 #define CACHE_VERIFY_H
@@ -45,7 +45,12 @@ int verify_edges_locked(struct entry *e, uint64_t off, uint64_t end);
 int verify_bad_locked(struct entry *e, uint64_t off, uint64_t end, int err);
 
 /* Give each block that holds dirty bytes, is present and has no CRC, one: the
- * file is to be kept.  Returns: 0; -EIO, -ENOMEM. */
-int verify_seal_locked(struct entry *e);
+ * file, which does not change now, is to be kept.  Returns: 0; -EIO, -ENOMEM.
+ */
+int verify_seal(struct entry *e);
+
+/* Compare all blocks that are here.  Returns: 0 (what was wrong and clean is
+ * absent now); -EIO, -ENOMEM. */
+int verify_all(struct entry *e);
 
 #endif

@@ -132,6 +132,7 @@ print_status(json_t *status)
 	print_size(cache, "read_bytes", "read");
 	print_size(cache, "hit_bytes", "  from cache");
 	print_size(cache, "evicted_bytes", "evicted");
+	print_count(cache, "checked_blocks", "blocks checked");
 	print_count(cache, "bad_blocks", "bad blocks");
 	print_count(cache, "odd_keys", "odd keys");
 	print_size(cache, "dirty_bytes", "not in S3 yet");

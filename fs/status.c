@@ -27,6 +27,7 @@ static const struct {
 	{ "hit_bytes", offsetof(struct cache_stats, hit_bytes) },
 	{ "fetched_bytes", offsetof(struct cache_stats, fetched_bytes) },
 	{ "evicted_bytes", offsetof(struct cache_stats, evicted_bytes) },
+	{ "checked_blocks", offsetof(struct cache_stats, checked_blocks) },
 	{ "bad_blocks", offsetof(struct cache_stats, bad_blocks) },
 	{ "odd_keys", offsetof(struct cache_stats, odd_keys) },
 	{ "dirty_bytes", offsetof(struct cache_stats, dirty_bytes) },
