@@ -192,8 +192,8 @@ make_parts(struct cache *c)
 	return r;
 }
 
-int
-cache_open(const struct cache_config *config, struct s3 *s3,
+static int
+open_once(const struct cache_config *config, struct s3 *s3,
     const struct cache_hooks *hooks, struct cache **ret, char *message,
     size_t message_len)
 {
@@ -218,11 +218,8 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 		r = make_parts(c);
 	if (r == 0)
 		r = recover_run(c);
-	if (r < 0) {
-		cache_close(c);
-		return r;
-	}
-	r = scrub_start(c, &c->scrub);
+	if (r == 0)
+		r = scrub_start(c, &c->scrub);
 	if (r < 0) {
 		cache_close(c);
 		return r;
@@ -230,6 +227,20 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 	post_sweep(c);
 	*ret = c;
 	return 0;
+}
+
+int
+cache_open(const struct cache_config *config, struct s3 *s3,
+    const struct cache_hooks *hooks, struct cache **ret, char *message,
+    size_t message_len)
+{
+	int r = open_once(config, s3, hooks, ret, message, message_len);
+
+	/* The database was found damaged on the way, and word was left: this
+	 * time it is moved aside. */
+	if (r == -EBADMSG)
+		r = open_once(config, s3, hooks, ret, message, message_len);
+	return r;
 }
 
 void

@@ -15,18 +15,25 @@
 #include "cache/db.h"
 #include "cache/db_schema.h"
 #include "cache/db_stmt.h"
+#include "cache/db_sum.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/killpoint.h"
+#include "s3/base/log.h"
 
 /* Numbers are taken from the file this many at a time. */
 #define NUMBER_BLOCK 4096
 #define CACHE_KIB    8192 /* SQLite's page cache */
+#define PAGE         4096 /* bytes; SQLite's default */
 
 int
 db_errno(struct db *db, int rc)
 {
 	if (rc == SQLITE_IOERR_NOMEM)
 		return -ENOMEM;
+	if (rc == SQLITE_IOERR_DATA) { /* a page is not what was written */
+		db_found_damage(db);
+		return -EBADMSG;
+	}
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -172,6 +179,16 @@ set_pragmas(struct db *db)
 	return exec(db, text);
 }
 
+/* A new file gets checksums; one that is there stays as it is. */
+static int
+reserve_sums(struct db *db)
+{
+	int bytes = DB_SUM_RESERVED;
+
+	return db_errno(db, sqlite3_file_control(db->sql, "main",
+				SQLITE_FCNTL_RESERVE_BYTES, &bytes));
+}
+
 static void
 init_mutex(struct db *db)
 {
@@ -200,15 +217,20 @@ int
 db_open(const char *path, struct db **ret, bool *ret_cold)
 {
 	struct db *db = calloc(1, sizeof(*db));
+	const char *vfs = db_sum_vfs();
 	int r;
 
-	if (db == NULL)
+	if (db == NULL || vfs == NULL) {
+		free(db);
 		return -ENOMEM;
+	}
 	init_mutex(db);
 	r = db_errno(db, sqlite3_open_v2(path, &db->sql,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 				 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-			     NULL));
+			     vfs));
+	if (r == 0)
+		r = reserve_sums(db);
 	if (r == 0)
 		r = set_up(db, ret_cold);
 	if (r == 0)
@@ -247,6 +269,41 @@ db_close(struct db *db)
 	free(db);
 }
 
+/* Read page ${page} (from 0), which compares it.  The lock is held. */
+static int
+look_at(struct db *db, uint64_t page)
+{
+	sqlite3_file *file = NULL;
+	sqlite3_int64 size = 0;
+	uint8_t data[PAGE];
+	int rc;
+
+	rc = sqlite3_file_control(
+	    db->sql, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (rc == SQLITE_OK)
+		rc = file->pMethods->xFileSize(file, &size);
+	if (rc != SQLITE_OK)
+		return db_errno(db, rc);
+	if ((page + 1) * PAGE > (uint64_t)size)
+		return -ENOENT;
+	return db_errno(db, file->pMethods->xRead(file, data, PAGE,
+				(sqlite3_int64)(page * PAGE)));
+}
+
+int
+db_look(struct db *db, uint64_t *page, unsigned count)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		db_enter(db);
+		r = look_at(db, *page);
+		db_leave(db);
+		*page += r == 0 ? 1 : 0;
+	}
+	return r;
+}
+
 void
 db_checkpoint(struct db *db)
 {
@@ -266,7 +323,9 @@ db_is_damaged(struct db *db)
 void
 db_found_damage(struct db *db)
 {
-	atomic_store(&db->is_damaged, true);
+	if (!atomic_exchange(&db->is_damaged, true))
+		log_error("the database in the cache folder is damaged: "
+			  "unmount, and mount again");
 }
 
 void

@@ -3,7 +3,8 @@
  * db.h - the metadata database: the only SQL of the program.
  *
  * Role:    rows of the tree, facts about chunk files, what is owed to S3.
- * Owns:    meta.db (SQLite, WAL) in the cache folder.
+ * Owns:    meta.db (SQLite, WAL) in the cache folder, with a checksum for each
+ *          page (db_sum.h).
  * Threads: any.  One connection behind the db lock, which is the last but
  *          one in the lock order; it is recursive, so that between db_begin()
  *          and db_commit() one thread makes several calls as one transaction.
@@ -120,6 +121,14 @@ void db_close(struct db *db);
 /* Move what was committed from the log into the file, so that the log is used
  * from its start again.  If it cannot be done now, it is later. */
 void db_checkpoint(struct db *db);
+
+/**
+ * db_look(db, page, count):
+ * Compare ${count} pages of the file, from ${*page} on (0: the first), with
+ * their checksums, and count ${*page} up.
+ * Returns: 0; -ENOENT that was the end; -EBADMSG a page is damaged.
+ */
+int db_look(struct db *db, uint64_t *page, unsigned count);
 
 /* Whether the file was found damaged since it was opened: by SQLite, or by
  * whoever called db_found_damage(). */

@@ -8,6 +8,7 @@
 
 #include "cache/db.h"
 #include "cache/db_stmt.h"
+#include "cache/state.h"
 
 /* A column's bytes with a '\0' after them; NULL where it is NULL. */
 static int
@@ -47,9 +48,26 @@ column_u64(sqlite3_stmt *stmt, int col)
 	return (uint64_t)sqlite3_column_int64(stmt, col);
 }
 
+/* Whether its numbers are such as were written: the folder may be another's,
+ * or its disk fail. */
+static bool
+is_sound(const struct row *row)
+{
+	return row->name != NULL && row->id != 0 && row->node != 0 &&
+	       (int)row->kind >= ROW_UNKNOWN && row->kind <= ROW_SPECIAL &&
+	       state_name_is_valid(row->name_state) &&
+	       state_attrs_is_valid(row->attr_state) &&
+	       state_bytes_is_valid(row->byte_state) &&
+	       (int)row->attrs >= ROW_ATTRS_NONE &&
+	       row->attrs <= ROW_ATTRS_FRESH &&
+	       (int)row->marker >= ROW_MARKER_NONE &&
+	       row->marker <= ROW_MARKER_FOLDER &&
+	       row->size <= (uint64_t)INT64_MAX;
+}
+
 /* The columns in the order of ROW_COLUMNS. */
 static int
-read_row(sqlite3_stmt *stmt, struct row *row)
+read_row(struct db *db, sqlite3_stmt *stmt, struct row *row)
 {
 	char *meta = NULL;
 	int r;
@@ -95,8 +113,10 @@ read_row(sqlite3_stmt *stmt, struct row *row)
 	row->meta = meta;
 	if (r == 0)
 		r = copy_bytes(stmt, 29, &row->base_key, NULL);
-	if (r == 0 && row->name == NULL)
+	if (r == 0 && !is_sound(row)) {
+		db_found_damage(db);
 		r = -EBADMSG;
+	}
 	if (r < 0)
 		row_fini(row);
 	return r;
@@ -165,7 +185,7 @@ one_row(struct db *db, sqlite3_stmt *stmt, struct row *ret)
 	int r = db_step(db, stmt);
 
 	if (r == 1)
-		r = read_row(stmt, ret);
+		r = read_row(db, stmt, ret);
 	else if (r == 0)
 		r = -ENOENT;
 	(void)sqlite3_reset(stmt); /* repeats the step's error */
@@ -341,7 +361,7 @@ each_row(struct db *db, sqlite3_stmt *stmt, db_row_fn *fn, void *arg)
 	int r;
 
 	while (more && (r = db_step(db, stmt)) == 1) {
-		r = read_row(stmt, &row);
+		r = read_row(db, stmt, &row);
 		if (r < 0)
 			break;
 		more = fn(arg, &row);

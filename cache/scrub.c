@@ -5,6 +5,7 @@
 #include "cache/scrub.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,8 +19,9 @@
 #include "s3/base/wait.h"
 
 #define STEP_MS     1000
-#define STEP_BLOCKS 8 /* 1 MiB */
-#define START_STEPS 3 /* idle, before it begins, and begins again */
+#define STEP_BLOCKS 8   /* 1 MiB */
+#define STEP_PAGES  256 /* likewise */
+#define START_STEPS 3   /* idle, before it begins, and begins again */
 
 /* From the end of one round to the next, in steps: an hour. */
 #define REST_STEPS 3600
@@ -31,6 +33,7 @@ struct scrub {
 	_Atomic bool is_stopping;
 	uint64_t node;   /* of the chunk file that is looked at */
 	uint64_t off;    /* in it */
+	uint64_t page;   /* of the database */
 	uint64_t before; /* what is_idle() saw */
 	unsigned idle;   /* steps in a row */
 	unsigned rest;   /* steps until the next round */
@@ -109,6 +112,19 @@ step_chunks(struct scrub *s)
 	return true;
 }
 
+/* A step through the database; false: there is no more. */
+static bool
+step_db(struct scrub *s)
+{
+	int r = db_look(s->cache->db, &s->page, STEP_PAGES);
+
+	if (r == -EBADMSG)
+		log_error("the database in cache folder '%s' is damaged at "
+			  "page %" PRIu64 ": unmount and mount again",
+		    s->cache->dir, s->page);
+	return r == 0;
+}
+
 static void
 step(struct scrub *s)
 {
@@ -116,10 +132,11 @@ step(struct scrub *s)
 		s->rest--;
 		return;
 	}
-	if (!is_idle(s) || step_chunks(s))
+	if (!is_idle(s) || step_db(s) || step_chunks(s))
 		return;
 	s->node = 0;
 	s->off = 0;
+	s->page = 0;
 	s->rest = REST_STEPS;
 }
 

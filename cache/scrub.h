@@ -3,9 +3,10 @@
  * scrub.h - what lies in the cache folder, compared with its checksums while
  * nothing else goes on.
  *
- * A step a second, of at most a MiB, through the chunk files by number.  What
- * is wrong is dealt with as if a reader had met it (verify.h); the log and the
- * counters have it.  When all was seen it rests for an hour.
+ * A step a second, of at most a MiB, through the database, by page, and then
+ * the chunk files, by number.  What is wrong is dealt with as if a reader had
+ * met it (verify.h); the log and the counters have it.  When all was seen it
+ * rests for an hour.
  *
  * Threads: one of its own.  Holds an entry only during a step.
  */

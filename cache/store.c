@@ -18,6 +18,7 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
+#include "cache/salvage.h"
 #include "cache/state.h"
 #include "cache/store.h"
 #include "s3/base/cleanup.h"
@@ -152,42 +153,6 @@ check_room(struct cache *c, uint64_t used, char *message, size_t len)
 	    "or lower free_space=",
 	    c->dir, avail >> 20, c->config.free_space >> 20);
 	return -ENOSPC;
-}
-
-/* Give the damaged database, and the chunks it spoke of, other names. */
-static int
-move_aside(struct cache *c, char *message, size_t len)
-{
-	static const char *const names[] = { "meta.db", "meta.db-wal",
-		"meta.db-shm", "chunks" };
-	int64_t now = clock_wall_ns(c->clock) / 1000000000;
-	struct buf to = BUF_INIT(PATH_MAX);
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < 4; i++) {
-		AUTO_FREE char *from = NULL;
-
-		buf_clear(&to);
-		r = path_in(c, names[i], &from);
-		if (r == 0)
-			r = buf_printf(&to, "%s/damaged-%" PRId64 "-%s", c->dir,
-			    now, names[i]);
-		if (r == 0 && rename(from, buf_str(&to)) < 0 && errno != ENOENT)
-			r = -errno;
-	}
-	buf_fini(&to);
-	if (r < 0)
-		return say(message, len, r, c->dir,
-		    "is damaged and cannot be moved aside");
-	(void)snprintf(message, len,
-	    "the database in cache folder '%s' is damaged: moved aside as "
-	    "damaged-%" PRId64 "-*, starting cold",
-	    c->dir, now);
-	(void)close(c->chunks_fd); /* only names were looked up in it */
-	(void)close(c->lock_fd);
-	c->chunks_fd = -1;
-	c->lock_fd = -1;
-	return 0;
 }
 
 static int
@@ -360,22 +325,43 @@ store_open(struct cache *c, char *message, size_t len)
 		r = open_folder(c, message, len);
 	if (r < 0)
 		return r;
-	r = was_damaged(c) ? -EBADMSG : open_facts(c, &used, message, len);
+	r = was_damaged(c) || salvage_is_lost(c)
+		? -EBADMSG
+		: open_facts(c, &used, message, len);
 	if (r == -EBADMSG) {
 		db_close(c->db);
 		c->db = NULL;
-		r = move_aside(c, message, len);
-		if (r == 0)
-			r = open_folder(c, message, len);
-		if (r == 0)
-			r = open_facts(c, &used, message, len);
+		r = salvage_run(c, message, len);
+		if (r < 0)
+			return say(message, len, r, c->dir,
+			    "is damaged and cannot be moved aside");
+		r = open_facts(c, &used, message, len);
 	}
+	if (r == 0 && !c->config.read_only)
+		r = salvage_set_owing(c, true);
 	if (r == -EPROTO || r == -EEXIST || r == -EBUSY)
 		return r;
 	if (r < 0)
 		return say(message, len, r, c->dir, "cannot be used");
 	atomic_store(&c->space.present, used);
 	return check_room(c, used, message, len);
+}
+
+static bool
+note_owed(void *arg, const struct row *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+/* Nothing of the folder is worth keeping, whatever becomes of the database. */
+static bool
+owes_nothing(struct cache *c)
+{
+	bool owes = false;
+
+	return db_rows_pending(c->db, note_owed, &owes) == 0 && !owes;
 }
 
 void
@@ -387,6 +373,8 @@ store_close(struct cache *c, int is_clean)
 		(void)set_number(
 		    c, "used", (int64_t)atomic_load(&c->space.present));
 		(void)set_number(c, "clean", 1);
+		if (!c->config.read_only && owes_nothing(c))
+			(void)salvage_set_owing(c, false); /* kept: harmless */
 	}
 	if (c->db != NULL && db_is_damaged(c->db))
 		leave_word(c);

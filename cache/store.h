@@ -6,6 +6,9 @@
  *		lock		flock'ed while mounted
  *		meta.db		the database
  *		chunks/xx/NODE	chunk files
+ *		owing		there while S3 may not have all (salvage.h)
+ *		damaged		the next mount moves the database aside
+ *		damaged-TIME/	one that was, and what is owed
  */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -17,7 +20,7 @@ struct cache;
 /**
  * store_open(c, message, len):
  * Open folder, lock and database of ${c} (config is set); a damaged database
- * is moved aside with its chunk files, and the mount starts cold.
+ * is moved aside with what is owed (salvage.h), and the mount starts cold.
  * Returns: as cache_open(), with ${message}.
  */
 int store_open(struct cache *c, char *message, size_t len);

@@ -45,7 +45,10 @@ reply_error(fuse_req_t req, int r, const char *what)
 {
 	if (!is_ordinary(r))
 		log_error("%s: %s", what, strerror(-r));
-	(void)fuse_reply_err(req, -r); /* the kernel gave up the request */
+	if (r == -EBADMSG)
+		r = -EIO; /* of a disk: the database is damaged */
+	/* Else the kernel gave up the request. */
+	(void)fuse_reply_err(req, -r);
 }
 
 static struct timespec
