@@ -52,7 +52,9 @@ struct cache {
 	int64_t doubt_ms;           /* [I] nothing seen before is fresh */
 	_Atomic bool is_closing;
 	uint64_t boot_number; /* [I] numbers from here on are new */
-	bool was_clean;       /* [I] the last run ended in order */
+	bool is_same_boot; /* [I] the last run was of this boot: what it wrote
+			      is there, synced or not */
+	bool was_clean;    /* [I] the last run ended in order */
 	struct db *db;
 	struct entries *entries;
 	struct evict *evict;

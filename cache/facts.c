@@ -58,7 +58,7 @@ store(
 	now.dirty_len = packed.len;
 	if (r == 0)
 		r = db_chunk_put(c->db, &now);
-	if (r == 0)
+	if (r == 0 && !c->is_same_boot)
 		r = db_crc_delete(c->db, chunk->node);
 	if (r == 0 && now.bytes < chunk->bytes)
 		space_freed(&c->space, chunk->bytes - now.bytes);

@@ -5,8 +5,9 @@
  * The facts of a chunk file that is being written are in the database 250 ms
  * later; what was written then is known, what came after is not.  A range that
  * is not dirty there may hold newer bytes, which nothing tells from those of
- * the object: so only the dirty ranges count as present.  They may hold newer
- * bytes, too, which the CRCs do not know: so these go.
+ * the object: so only the dirty ranges count as present.  A CRC was withdrawn
+ * before its block was changed; but after power loss the block may have reached
+ * the disk, and that not: so unless the machine runs since, CRCs go.
  */
 #ifndef CACHE_FACTS_H
 #define CACHE_FACTS_H

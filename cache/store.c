@@ -246,6 +246,28 @@ make_root(struct cache *c)
 	return db_row_put(c->db, &row);
 }
 
+/* Whether the machine has run since the last mount; from now on, it has. */
+static int
+compare_boot(struct cache *c)
+{
+	struct buf before = BUF_INIT(64);
+	char now[40] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int r;
+
+	if (fd >= 0 && read(fd, now, sizeof(now) - 1) < 0)
+		now[0] = '\0';
+	if (fd >= 0)
+		(void)close(fd); /* nothing written */
+	now[strcspn(now, "\n")] = '\0';
+	r = db_get_setting(c->db, "boot", &before);
+	c->is_same_boot =
+	    r == 0 && now[0] != '\0' && strcmp(buf_str(&before), now) == 0;
+	buf_fini(&before);
+	return r == 0 && c->is_same_boot ? 0
+					 : db_set_setting(c->db, "boot", now);
+}
+
 /* Clock, numbers and sums go on from the last run. */
 static int
 go_on(struct cache *c, uint64_t *ret_used)
@@ -259,6 +281,8 @@ go_on(struct cache *c, uint64_t *ret_used)
 	r = db_number(c->db, &c->boot_number);
 	if (r == 0)
 		r = make_root(c);
+	if (r == 0)
+		r = compare_boot(c);
 	if (r < 0)
 		return r;
 	c->was_clean = number_setting(c, "clean") == 1;

@@ -11,6 +11,7 @@
 #include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/upload.h"
+#include "cache/verify.h"
 #include "cache/writeback.h"
 #include "s3/base/log.h"
 
@@ -22,6 +23,9 @@ sync_close(struct entry *e, struct waiter *w)
 
 	if (e->cache->config.sync == CACHE_SYNC_CLOSE)
 		return upload_flush(e, w);
+	r = verify_seal(e); /* the facts of what stays here have CRCs */
+	if (r < 0)
+		return r;
 	lock_take(&e->lock);
 	is_clone = e->base_key != NULL && cover_is_needed(e);
 	if (!is_clone)

@@ -45,8 +45,7 @@ int verify_edges_locked(struct entry *e, uint64_t off, uint64_t end);
 int verify_bad_locked(struct entry *e, uint64_t off, uint64_t end, int err);
 
 /* Give each block that holds dirty bytes, is present and has no CRC, one: the
- * file, which does not change now, is to be kept.  Returns: 0; -EIO, -ENOMEM.
- */
+ * file is to be kept.  Returns: 0; -EIO, -ENOMEM. */
 int verify_seal(struct entry *e);
 
 /* Compare all blocks that are here.  Returns: 0 (what was wrong and clean is

@@ -117,6 +117,25 @@ def test_p4_unsent_bytes_are_never_sent_as_good(s3, bucket, proxy, m, size,
     assert m.status()["cache"]["bad_blocks"] >= 1
 
 
+@pytest.mark.parametrize("sync", ["fsync", "local"])
+def test_p4_closed_bytes_after_a_kill(s3, bucket, proxy, mount, sync):
+    """A close that did not wait for S3 leaves CRCs, too."""
+    m = mount(bucket, proxy=proxy, ro=False, sync=sync, write_delay=60_000)
+    for name, size in {"bad": 300_000, "good": 300_001}.items():
+        (m.path / name).write_bytes(noise(size, size))
+    m.kill9()
+    assert stored.keys(s3, bucket) == {}
+    flip(m, 300_000, 299_999)
+    m.start()
+    stored.wait_for(lambda: "good" in stored.keys(s3, bucket), "the other",
+                    20)
+    stored.wait_for(lambda: "'bad' is damaged" in m.log_tail(), "a word", 20)
+    assert "262144-300000" in m.log_tail()
+    assert stored.keys(s3, bucket) == {"good": 300_001}
+    assert stored.body(s3, bucket, "good") == noise(300_001, 300_001)
+    os.unlink(m.path / "bad")
+
+
 def test_p4_a_damaged_file_can_be_removed(s3, bucket, proxy, m):
     unsent(s3, bucket, proxy, m, {"bad": 200_000})
     flip(m, 200_000, 5)
