@@ -146,25 +146,18 @@ static const struct writeback_ops writeback_ops = {
 	.bytes = upload_run, .attrs = set_send, .due = cover_due
 };
 
+/* What is there for a mount that only reads, too. */
 static int
-make_space(struct cache *c)
-{
-	int r = evict_new(c, &c->evict);
-
-	return r == 0 ? direct_new(c, &c->direct) : r;
-}
-
-static int
-make_parts(struct cache *c)
+make_readers(struct cache *c)
 {
 	unsigned buffers = (unsigned)(c->config.memory / 2 / BUFFER_SIZE);
 	int r;
 
-	r = make_space(c);
+	r = evict_new(c, &c->evict);
+	if (r == 0)
+		r = direct_new(c, &c->direct);
 	if (r == 0)
 		r = entries_new(&c->entries);
-	if (r == 0)
-		r = nameless_new(&c->nameless);
 	if (r == 0)
 		r = heads_new(c, &c->heads);
 	if (r == 0)
@@ -173,6 +166,15 @@ make_parts(struct cache *c)
 		r = series_new(&c->series);
 	if (r == 0)
 		r = pool_new(BUFFER_SIZE, buffers < 2 ? 2 : buffers, &c->pool);
+	return r;
+}
+
+static int
+make_writers(struct cache *c)
+{
+	int r;
+
+	r = nameless_new(&c->nameless);
 	if (r == 0)
 		r = mime_open(&c->mime);
 	if (r == 0)
@@ -185,6 +187,17 @@ make_parts(struct cache *c)
 		r = sweep_new(c, &c->sweep);
 	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
+	return r;
+}
+
+static int
+make_parts(struct cache *c)
+{
+	int r;
+
+	r = make_readers(c);
+	if (r == 0)
+		r = make_writers(c);
 	if (r == 0)
 		db_on_full(c->db, on_full, c);
 	if (r == 0)

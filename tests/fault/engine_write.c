@@ -111,7 +111,7 @@ open_new(void)
 static int
 sync_it(void)
 {
-	return cache_file_sync(file, NULL);
+	return cache_file_sync(file, false, NULL);
 }
 
 static void
