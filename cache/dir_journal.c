@@ -102,6 +102,8 @@ dir_journal_begin(struct dir_journal *j)
 		j->hidden = j->is_back ? j->hidden : 0;
 		return r;
 	}
+	/* If not, it is there after a kill, but maybe not when power fails. */
+	(void)db_sync(db);
 	j->mover->on_change = on_change;
 	j->mover->on_change_arg = j;
 	return 0;

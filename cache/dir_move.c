@@ -354,7 +354,12 @@ dir_move_commit(struct dir_move *d, struct row *stub)
 		r = dir_journal_commit(&d->journal, stub);
 	d->committed_ms = cache_now_ms(m->cache);
 	free(below.ids);
-	return change_end(&ch, r);
+	r = change_end(&ch, r);
+	/* Before anything is deleted; if it fails, a loss of power is met by
+	 * what dir_finish.h looks for. */
+	if (r == 0)
+		(void)db_sync(m->cache->db);
+	return r;
 }
 
 void
