@@ -66,6 +66,19 @@ chunk_file_size(struct cache *c, uint64_t node)
 						       : (uint64_t)st.st_size;
 }
 
+int
+chunk_empty_file(struct cache *c, uint64_t node)
+{
+	int fd = open_file(c, node);
+	int r = fd < 0 ? fd : 0;
+
+	if (r == 0 && ftruncate(fd, 0) < 0)
+		r = -errno;
+	if (fd >= 0)
+		(void)close(fd); /* nothing was written */
+	return r;
+}
+
 /* What the database knows; nothing, where that is not to be trusted. */
 static int
 load_present(struct chunk *ch, uint64_t *ret_bytes)

@@ -25,6 +25,10 @@
 
 struct cache;
 
+/* The base_size in the database while the file is being cut down to nothing:
+ * whatever it still holds does not count. */
+#define CHUNK_CUT ((uint64_t)INT64_MAX - 1)
+
 #define CHUNK_BLOCK ((uint64_t)128 << 10) /* bytes; the unit of CRCs */
 
 /* Where the block begins that byte ${off} lies in. */
@@ -53,6 +57,9 @@ int chunk_open(struct cache *c, uint64_t node, struct chunk *ret);
 
 /* The size of the file of ${node}, which nobody has open; 0: there is none. */
 uint64_t chunk_file_size(struct cache *c, uint64_t node);
+
+/* Empty that file. */
+int chunk_empty_file(struct cache *c, uint64_t node);
 
 /* Write the facts, close.  An unopened chunk is fine. */
 void chunk_close(struct chunk *ch);

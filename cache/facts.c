@@ -17,16 +17,19 @@
 
 #define PACK_MAX ((size_t)64 << 20)
 
-/* The dirty ranges that are in the file. */
+/* The dirty ranges that are in the file; all of it, if no object counts. */
 static int
 read_dirty(struct cache *c, const struct db_chunk *chunk, struct rangeset *ret)
 {
-	int r = rangeset_unpack(chunk->dirty, chunk->dirty_len, ret);
+	uint64_t size = chunk_file_size(c, chunk->node);
+	int r;
 
-	if (r == 0)
-		r = rangeset_remove(
-		    ret, chunk_file_size(c, chunk->node), UINT64_MAX);
-	return r;
+	if (chunk->base_size == CHUNK_CUT)
+		return 0;
+	if (chunk->base_size == 0)
+		return size == 0 ? 0 : rangeset_add(ret, 0, size);
+	r = rangeset_unpack(chunk->dirty, chunk->dirty_len, ret);
+	return r == 0 ? rangeset_remove(ret, size, UINT64_MAX) : r;
 }
 
 static void
@@ -60,14 +63,14 @@ store(
 		r = db_chunk_put(c->db, &now);
 	if (r == 0 && !c->is_same_boot)
 		r = db_crc_delete(c->db, chunk->node);
-	if (r == 0 && now.bytes < chunk->bytes)
-		space_freed(&c->space, chunk->bytes - now.bytes);
+	if (r == 0) /* it may be more, too */
+		atomic_fetch_add(&c->space.present, now.bytes - chunk->bytes);
 	buf_fini(&packed);
 	return r;
 }
 
-static int
-look(struct cache *c, uint64_t node, bool mend, struct facts *ret)
+int
+facts_mend(struct cache *c, uint64_t node, struct facts *ret)
 {
 	struct db_chunk chunk;
 	struct rangeset dirty;
@@ -85,23 +88,15 @@ look(struct cache *c, uint64_t node, bool mend, struct facts *ret)
 		chunk.base_size = UINT64_MAX;
 		r = 0;
 	}
+	if (r == 0 && chunk.base_size == CHUNK_CUT) {
+		chunk.base_size = 0;
+		r = chunk_empty_file(c, node);
+	}
 	if (r == 0 && chunk.base_size <= S3_OBJECT_MAX)
 		fill_in(&chunk, &dirty, ret);
-	if (r == 0 && mend && ret->is_known)
+	if (r == 0 && ret->is_known)
 		r = store(c, &chunk, &dirty);
 	rangeset_fini(&dirty);
 	db_chunk_fini(&chunk);
 	return r;
-}
-
-int
-facts_look(struct cache *c, uint64_t node, struct facts *ret)
-{
-	return look(c, node, false, ret);
-}
-
-int
-facts_mend(struct cache *c, uint64_t node, struct facts *ret)
-{
-	return look(c, node, true, ret);
 }

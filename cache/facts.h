@@ -2,12 +2,16 @@
 /*
  * facts.h - what is known of the bytes of a version, after a crash.
  *
- * The facts of a chunk file that is being written are in the database 250 ms
- * later; what was written then is known, what came after is not.  A range that
- * is not dirty there may hold newer bytes, which nothing tells from those of
- * the object: so only the dirty ranges count as present.  A CRC was withdrawn
- * before its block was changed; but after power loss the block may have reached
- * the disk, and that not: so unless the machine runs since, CRCs go.
+ * Where no object lies under what was written, as in a new file, all bytes of
+ * the chunk file are ours, and its size is the file's.
+ *
+ * Else the facts of a chunk file that is being written are in the database 250
+ * ms later; what was written then is known, what came after is not.  A range
+ * that is not dirty there may hold newer bytes, which nothing tells from those
+ * of the object: so only the dirty ranges count as present.  A CRC was
+ * withdrawn before its block was changed; but after power loss the block may
+ * have reached the disk, and that not: so unless the machine runs since, CRCs
+ * go.
  */
 #ifndef CACHE_FACTS_H
 #define CACHE_FACTS_H
@@ -26,14 +30,11 @@ struct facts {
 };
 
 /**
- * facts_look(c, node, ret):
- * What the database and the chunk file, which nobody has open, tell.
+ * facts_mend(c, node, ret):
+ * What the database and the chunk file, which nobody has open, tell; store it,
+ * so that it is no more than is sure.  May be called within a transaction.
  * Returns: 0; -errno.
  */
-int facts_look(struct cache *c, uint64_t node, struct facts *ret);
-
-/* Store them so that they are no more than is sure; then likewise.  It may be
- * called within a transaction. */
 int facts_mend(struct cache *c, uint64_t node, struct facts *ret);
 
 #endif

@@ -120,7 +120,8 @@ end_locked(struct entry *e, uint64_t off, uint64_t end)
 	e->generation++;
 	if (e->dirty_ms == 0)
 		begin_age(e);
-	if (e->chunk.is_changed)
+	/* Of a file that is all its own, the chunk file tells (facts.h). */
+	if (e->chunk.is_changed && e->chunk.base_size > 0)
 		writeback_note_locked(e);
 	e->mtime_ns = clock_wall_ns(e->cache->clock);
 	entry_set_modified_locked(e, true);
@@ -305,17 +306,40 @@ write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
 	return room == -EINTR ? room : r;
 }
 
+/*
+ * The file itself gets shorter.  After a crash, what was let go of is not to
+ * come back: so the database knows of it before, and, if nothing of the object
+ * is left, that what the file holds until then is nothing.
+ */
+static int
+cut_locked(struct entry *e, uint64_t size, bool had_base)
+{
+	bool is_all = had_base && size == 0;
+	int r = 0;
+
+	if (is_all)
+		e->chunk.base_size = CHUNK_CUT;
+	if (had_base)
+		r = chunk_flush(&e->chunk);
+	/* In any case: what is beyond is not to be seen when it grows. */
+	if (ftruncate(e->chunk.fd, (off_t)size) < 0 && r == 0)
+		r = -errno;
+	if (is_all) {
+		e->chunk.base_size = 0;
+		e->chunk.is_changed = true;
+	}
+	return r == 0 && is_all ? chunk_flush(&e->chunk) : r;
+}
+
 /* Let go of what lies beyond ${size}. */
 static int
 shrink_locked(struct entry *e, uint64_t size)
 {
 	uint64_t before = rangeset_bytes(&e->chunk.present);
 	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
-	int r;
+	bool had_base = e->chunk.base_size > 0;
+	int r = withdraw_crcs(e, size, e->size);
 
-	r = withdraw_crcs(e, size, e->size);
-	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
-		r = -errno;
 	if (r < 0)
 		return r;
 	/* A tail: needs no memory. */
@@ -329,8 +353,7 @@ shrink_locked(struct entry *e, uint64_t size)
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
 	    dirty - rangeset_bytes(&e->chunk.dirty));
 	e->size = size;
-	/* After a crash, what was let go of is not to come back. */
-	return chunk_flush(&e->chunk);
+	return cut_locked(e, size, had_base);
 }
 
 int
@@ -390,6 +413,8 @@ write_clone(struct entry *e, const char *key, const char *etag, uint64_t size,
 		e->object_size = size;
 		e->chunk.base_size = size;
 		end_locked(e, size, size);
+		e->chunk.is_changed = true;
+		r = chunk_flush(&e->chunk);
 	}
 	lock_drop(&e->lock);
 	if (w == NULL)

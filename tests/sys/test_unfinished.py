@@ -35,8 +35,9 @@ def kept(s3, bucket, m, name="f"):
     return data
 
 
-def killed(m, proxy, job):
-    time.sleep(NOTED_S)
+def killed(m, proxy, job, at_once=False):
+    if not at_once:
+        time.sleep(NOTED_S)
     restart(m, proxy)
     end(job)
 
@@ -44,7 +45,7 @@ def killed(m, proxy, job):
 @pytest.mark.parametrize("sync", modes.ALL)
 def test_a_new_file(s3, bucket, proxy, mounted, sync):
     m = mounted(sync)
-    killed(m, proxy, writing(m.path / "f", 300_000))
+    killed(m, proxy, writing(m.path / "f", 300_000), at_once=True)
     assert kept(s3, bucket, m) == b"x" * 300_000
     assert not (m.path / "f").exists()
     assert not stored.exists(s3, bucket, "f")
@@ -72,6 +73,18 @@ def test_a_file_that_s3_has(s3, bucket, proxy, mounted, sync, size):
     assert kept(s3, bucket, m) == want
     assert (m.path / "f").read_bytes() == data
     assert stored.body(s3, bucket, "f") == data
+
+
+@pytest.mark.parametrize("sync", modes.ALL)
+def test_written_anew(s3, bucket, proxy, mounted, sync):
+    """Emptied, and written at once: nothing of the old one is in it."""
+    data = noise(300_000)
+    s3.put_object(Bucket=bucket, Key="f", Body=data)
+    m = mounted(sync)
+    assert (m.path / "f").read_bytes() == data
+    killed(m, proxy, writing(m.path / "f", 1000, 500, "anew"), at_once=True)
+    assert kept(s3, bucket, m) == bytes(500) + b"x" * 1000
+    assert (m.path / "f").read_bytes() == data
 
 
 @pytest.mark.parametrize("sync", modes.ALL)

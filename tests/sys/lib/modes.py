@@ -16,6 +16,8 @@ WRITER = """
 import os, sys
 path, size, off, call = sys.argv[1:]
 fd = os.open(path, os.O_CREAT | os.O_RDWR)
+if call == "anew":
+    os.ftruncate(fd, 0)
 os.pwrite(fd, b"x" * int(size), int(off))
 if call == "fsync":
     os.fsync(fd)
