@@ -106,10 +106,11 @@ class Manifest:
             match = LEFT.match(path)
             if not match or path in self.tree:
                 continue
-            body = found.pop(path).body
+            body = found[path].body
             left[path] = match["kind"]
             if match["kind"] != "unfinished":
-                raise Wrong(f"{where}: {path}: a conflict with nobody")
+                raise Wrong(f"{where}: {path}: a conflict with nobody\n"
+                            + "\n".join(self.steps[-9:]))
             # None of the writes that returned may be missing.
             keep = next((b for stem, b in self.written[self.kept:]
                          if stem == match["stem"] and b.is_of(body)), None)
