@@ -256,6 +256,51 @@ int db_crc_delete(struct db *db, uint64_t node);
 /* Chunks of versions that are CLEAN hold nothing dirty. */
 int db_chunks_clean(struct db *db);
 
+/* ---- names that are owed to S3 ---- */
+
+/* What is to be done.  Stored: the numbers stay (1 is not of names). */
+enum intent_kind {
+	INTENT_PUT = 2,    /* of a new directory, symlink, special file */
+	INTENT_MARK = 3,   /* of the marker of a directory that is there */
+	INTENT_MOVE = 4,   /* a COPY from row.base_key */
+	INTENT_DELETE = 5, /* of what is hidden */
+};
+
+/*
+ * A change of a name that a call has acknowledged and S3 has not: committed
+ * with the row's state, removed with it.  A row in CREATING, MOVING, DELETING,
+ * DELETE_SENT without one is of a call that did not return (or of a file whose
+ * bytes are not there yet).
+ */
+struct intent {
+	uint64_t id; /* of the row */
+	enum intent_kind kind;
+	char *key;        /* owned; what is to be changed */
+	uint64_t follows; /* DELETE: the row that is to be copied from there
+			     first; 0: none */
+	bool is_sent;     /* it left, and how it ended is not known */
+};
+
+void intent_fini(struct intent *it);
+
+/* That of row ${id}; ${ret} is owned: intent_fini().  -ENOENT: none. */
+int db_owed_get(struct db *db, uint64_t id, struct intent *ret);
+
+/* A DELETE of ${key}, not of row ${but}; likewise. */
+int db_owed_delete_of(
+    struct db *db, const char *key, uint64_t but, struct intent *ret);
+
+/* Within a transaction: insert, or replace that of the row. */
+int db_owed_put(struct db *db, const struct intent *it);
+int db_owed_remove(struct db *db, uint64_t id);
+
+/* Set only is_sent. */
+int db_owed_sent(struct db *db, uint64_t id, bool is_sent);
+
+/* Called for each, in the order they came; false: stop. */
+typedef bool db_owed_fn(void *arg, const struct intent *it);
+int db_owed_each(struct db *db, db_owed_fn *fn, void *arg);
+
 /* ---- intents: what was acknowledged, and S3 has not yet ---- */
 
 /* What is owed.  Stored: the numbers stay. */

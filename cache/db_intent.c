@@ -102,11 +102,14 @@ int
 db_intent_put(struct db *db, const struct db_intent *intent)
 {
 	sqlite3_stmt *stmt = db->stmt[DB_INTENT_PUT];
-	int r;
+	uint64_t id = intent->id;
+	int r = 0;
 
 	db_enter(db);
-	if (intent->id != 0)
-		(void)sqlite3_bind_int64(stmt, 1, (int64_t)intent->id);
+	/* Those of other kinds are numbers, too: none takes another's. */
+	if (id == 0)
+		r = db_number(db, &id);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
 	(void)sqlite3_bind_int64(stmt, 2, (int64_t)intent->entry);
 	(void)sqlite3_bind_int(stmt, 3, (int)intent->kind);
 	bind_blob(stmt, 4, intent->key != NULL ? intent->key : "");
@@ -116,7 +119,8 @@ db_intent_put(struct db *db, const struct db_intent *intent)
 	(void)sqlite3_bind_int64(stmt, 8, (int64_t)intent->generation);
 	(void)sqlite3_bind_int(stmt, 9, intent->state);
 	(void)sqlite3_bind_int64(stmt, 10, intent->made_ms);
-	r = db_run(db, stmt);
+	if (r == 0)
+		r = db_run(db, stmt);
 	db_leave(db);
 	return r;
 }

@@ -8,8 +8,9 @@
  * chunk   chunk files: what of them is present, and what dirty; one a
  *         version (node)
  * crc     their checksums, DB_CRC_PAGE blocks of 128 KiB a row
- * intent  what we still owe S3: committed before the acknowledgement that
- *         depends on it, removed after S3's
+ * intent  names that we still owe S3, one a row of entry: committed before the
+ *         acknowledgement that depends on it, removed after S3's.  generation
+ *         is struct intent's follows, state its is_sent; the others are unused
  * upload  multipart uploads that are open, and
  * part    the parts they have
  * odd     keys that have no path

@@ -139,6 +139,28 @@ keylock_take(
 	return r;
 }
 
+int
+keylock_try(struct keylocks *t, const char *key, struct keylock *ret)
+{
+	char *copy = strdup(key);
+	bool is_free;
+
+	memset(ret, 0, sizeof(*ret));
+	if (copy == NULL)
+		return -ENOMEM;
+	ret->key = copy;
+	list_init(&ret->link);
+	list_init(&ret->waiters);
+	lock_take(&t->lock);
+	is_free = find_locked(t, key) == NULL;
+	if (is_free)
+		mark_locked(t, ret);
+	lock_drop(&t->lock);
+	if (!is_free)
+		clear(ret);
+	return is_free ? 0 : -EBUSY;
+}
+
 static int
 take_in_order(struct keylocks *t, const char *first, const char *second,
     struct waiter *w, struct keylock *ret_first, struct keylock *ret_second)

@@ -48,6 +48,9 @@ void keylocks_fini(struct keylocks *t); /* nothing is busy */
 int keylock_take(
     struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret);
 
+/* Likewise, but -EBUSY where it would have to wait. */
+int keylock_try(struct keylocks *t, const char *key, struct keylock *ret);
+
 /* Both, in the order that cannot deadlock; equal keys: the second is not
  * taken.  On failure neither is. */
 int keylock_take_two(struct keylocks *t, const char *a, const char *b,
