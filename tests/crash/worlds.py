@@ -12,7 +12,7 @@ import os
 import re
 import stat
 
-from .content import explain
+from .content import Body, explain
 
 LEFT = re.compile(r"^(?P<stem>.*)\.(?P<kind>unfinished|conflict|partial)-.+", re.S)
 
@@ -100,7 +100,7 @@ class Manifest:
         raise Wrong(self.complaint(found, where))
 
     def _take_left(self, found, where):
-        """Check and remove from ${found} what was kept beside."""
+        """Check what was kept beside; from now on it is to stay."""
         left = {}
         for path in list(found):
             match = LEFT.match(path)
@@ -114,15 +114,25 @@ class Manifest:
             # None of the writes that returned may be missing.
             keep = next((b for stem, b in self.written[self.kept:]
                          if stem == match["stem"] and b.is_of(body)), None)
+            if keep is None and "unfinished" in self.without:
+                keep = self._as_found(path, body)
             if keep is None:
                 raise Wrong(f"{where}: {path} is not what was written: "
                             + self.say(match["stem"], body)
                             + f"\n{self.written[self.kept:][:3]}\n"
                             + "\n".join(self.steps[-5:]))
-            # From now on it is a file like any other.
             for tree in [self.tree, *self.begun]:
                 tree[path] = Node(keep, 0)
         return left
+
+    def _as_found(self, path, body):
+        """Return what was kept as a Body, if each byte was written once."""
+        runs = explain(body, self.tags.get(LEFT.match(path)["stem"], []))
+        if "?" in runs or not self.written:
+            return None
+        words = [run.rsplit(" ", 1) for run in runs.split(", ") if run]
+        return Body((*map(int, where.split("-")),
+                     None if tag == "zeros" else tag) for where, tag in words)
 
     def say(self, path, body):
         tags = [tag for tags in (self.tags.get(path, []),
