@@ -3,6 +3,7 @@
  * cache.c - the façade: open and close, and the calls on names.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,17 @@ make_parts(struct cache *c)
 	return r;
 }
 
+/* What was opened well cannot be gone on from; the store has said the rest. */
+static void
+say_failed(const char *dir, int r, char *message, size_t len)
+{
+	if (message[0] != '\0')
+		return;
+	(void)snprintf(message, len,
+	    "cannot go on with what is in cache folder '%s' (%s)", dir,
+	    strerror(-r));
+}
+
 static int
 open_once(const struct cache_config *config, struct s3 *s3,
     const struct cache_hooks *hooks, struct cache **ret, char *message,
@@ -213,9 +225,9 @@ open_once(const struct cache_config *config, struct s3 *s3,
 	struct cache *c = calloc(1, sizeof(*c));
 	int r;
 
+	message[0] = '\0';
 	if (c == NULL)
 		return -ENOMEM;
-	message[0] = '\0';
 	c->lock_fd = -1;
 	c->chunks_fd = -1;
 	c->s3 = s3;
@@ -234,6 +246,8 @@ open_once(const struct cache_config *config, struct s3 *s3,
 	if (r == 0)
 		r = scrub_start(c, &c->scrub);
 	if (r < 0) {
+		say_failed(c->dir != NULL ? c->dir : config->dir, r, message,
+		    message_len);
 		cache_close(c);
 		return r;
 	}

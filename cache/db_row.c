@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/cache.h"
 #include "cache/db.h"
 #include "cache/db_stmt.h"
+#include "cache/path.h"
 #include "cache/state.h"
 
 /* A column's bytes with a '\0' after them; NULL where it is NULL. */
@@ -22,6 +24,9 @@ copy_bytes(sqlite3_stmt *stmt, int col, char **ret, size_t *ret_len)
 		return 0;
 	data = sqlite3_column_blob(stmt, col);
 	len = (size_t)sqlite3_column_bytes(stmt, col);
+	if (data == NULL &&
+	    sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM)
+		return -ENOMEM; /* not: it is empty */
 	copy = malloc(len + 1);
 	if (copy == NULL)
 		return -ENOMEM;
@@ -48,12 +53,23 @@ column_u64(sqlite3_stmt *stmt, int col)
 	return (uint64_t)sqlite3_column_int64(stmt, col);
 }
 
+/* Whether what leads to it is such as was written: no name with a "/" in it. */
+static bool
+has_place(const struct row *row, size_t name_len)
+{
+	if (row->name == NULL || strlen(row->name) != name_len)
+		return false;
+	if (row->id == CACHE_ROOT)
+		return row->parent == 0 && name_len == 0;
+	return path_check_name(row->name, false) == 0 && row->parent != row->id;
+}
+
 /* Whether its numbers are such as were written: the folder may be another's,
  * or its disk fail. */
 static bool
 is_sound(const struct row *row)
 {
-	return row->name != NULL && row->id != 0 && row->node != 0 &&
+	return row->id != 0 && row->node != 0 &&
 	       (int)row->kind >= ROW_UNKNOWN && row->kind <= ROW_SPECIAL &&
 	       state_name_is_valid(row->name_state) &&
 	       state_attrs_is_valid(row->attr_state) &&
@@ -62,13 +78,15 @@ is_sound(const struct row *row)
 	       row->attrs <= ROW_ATTRS_FRESH &&
 	       (int)row->marker >= ROW_MARKER_NONE &&
 	       row->marker <= ROW_MARKER_FOLDER &&
-	       row->size <= (uint64_t)INT64_MAX;
+	       row->size <= (uint64_t)INT64_MAX && row->seen_ms >= 0 &&
+	       row->changed_ms >= 0 && row->listed_ms >= 0;
 }
 
 /* The columns in the order of ROW_COLUMNS. */
 static int
 read_row(struct db *db, sqlite3_stmt *stmt, struct row *row)
 {
+	size_t name_len = 0;
 	char *meta = NULL;
 	int r;
 
@@ -95,7 +113,7 @@ read_row(struct db *db, sqlite3_stmt *stmt, struct row *row)
 		.changed_ms = sqlite3_column_int64(stmt, 27),
 		.listed_ms = sqlite3_column_int64(stmt, 28),
 	};
-	r = copy_bytes(stmt, 3, &row->name, NULL);
+	r = copy_bytes(stmt, 3, &row->name, &name_len);
 	if (r == 0)
 		r = copy_bytes(stmt, 10, &row->etag, NULL);
 	if (r == 0)
@@ -113,7 +131,7 @@ read_row(struct db *db, sqlite3_stmt *stmt, struct row *row)
 	row->meta = meta;
 	if (r == 0)
 		r = copy_bytes(stmt, 29, &row->base_key, NULL);
-	if (r == 0 && !is_sound(row)) {
+	if (r == 0 && (!has_place(row, name_len) || !is_sound(row))) {
 		db_found_damage(db);
 		r = -EBADMSG;
 	}

@@ -34,7 +34,7 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROW_DOUBT] =
 	    "UPDATE entry SET seen_ms = 0, changed_ms = ?2 WHERE id = ?1",
 	[DB_ROW_LISTED] = "UPDATE entry SET listed_ms = ?2 WHERE id = ?1",
-	[DB_ROW_DELETE] = "WITH RECURSIVE below (id) AS (VALUES (?1) UNION ALL"
+	[DB_ROW_DELETE] = "WITH RECURSIVE below (id) AS (VALUES (?1) UNION"
 			  " SELECT entry.id FROM entry JOIN below"
 			  " ON entry.parent = below.id)"
 			  " DELETE FROM entry WHERE id IN below",
@@ -50,7 +50,7 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROWS_PURGE] = "DELETE FROM entry WHERE parent = ?1"
 			  " AND name_state = ?3 AND seen_ms < ?2",
 	[DB_ROWS_BELOW] =
-	    "WITH RECURSIVE below (below_id) AS (VALUES (?1) UNION ALL"
+	    "WITH RECURSIVE below (below_id) AS (VALUES (?1) UNION"
 	    " SELECT entry.id FROM entry JOIN below"
 	    " ON entry.parent = below_id) " SELECT_ROW
 	    "WHERE id IN below AND id <> ?1",
