@@ -33,6 +33,7 @@ B	:= build$(FLAVOUR:%=/%)
 O	:= $(B)/obj
 SAN-asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN-tsan := -fsanitize=thread
+SAN-fuzz := $(SAN-asan) -fsanitize=fuzzer-no-link
 SAN-kill := -DPAILFS_KILL_POINTS
 SAN	:= $(if $(FLAVOUR),$(or $(SAN-$(FLAVOUR)),$(error FLAVOUR: asan, \
 	tsan or kill)) -fno-omit-frame-pointer)
@@ -99,7 +100,7 @@ $(O)/flags: FORCE
 $(O)/sources: FORCE
 	@$(call stamp,$(SRCS))
 -include $(patsubst %.o,%.d,$(call obj,$(SRCS) $(UNITS_C)))
-include tests/fault/rules.mk
+include tests/fault/rules.mk tests/fuzz/rules.mk
 
 hdr-check: $(HDRS:%=hdr-check/%)
 hdr-check/%: FORCE
@@ -117,10 +118,11 @@ SUB = $(MAKE) --no-print-directory WERROR=1 \
 
 setup: ; $(Q)tests/tools/setup.sh check
 check: setup
-	$(Q)$(SUB) lint
+	$(Q)$(SUB) lint fuzz
 	$(Q)$(SUB) all FLAVOUR=kill
 	$(Q)$(SUB) tests
 check-long: setup
+	$(Q)$(SUB) fuzz FUZZ=long
 	$(Q)$(SUB) all FLAVOUR=kill
 	$(Q)$(SUB) tests TESTS='--long $(TESTS)'
 # What the sanitizers look for does not depend on the server.

@@ -49,7 +49,8 @@ manual()
 
 spelling()
 {
-	codespell --ignore-words "$here/words.txt" fs s3 cache man tests/*/ \
+	codespell --skip 'tests/fuzz/corpus/*' \
+		--ignore-words "$here/words.txt" fs s3 cache man tests/*/ \
 		README.md Makefile
 }
 
