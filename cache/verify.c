@@ -133,7 +133,7 @@ static int
 each_block(struct entry *e, const struct rangeset *set,
     int (*fn)(struct entry *e, uint64_t block))
 {
-	uint64_t at = 0, off, end;
+	uint64_t at = 0, off = 0, end;
 	bool more = true;
 	int r = 0;
 
