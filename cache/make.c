@@ -229,7 +229,7 @@ relook(
 {
 	AUTO(row_fini) struct row row = { 0 };
 
-	if (db_row_listed(c->db, dir->id, 0) < 0)
+	if (name_doubt_absent(c, dir->id, name) < 0)
 		return; /* it comes with the ttl */
 	(void)lookup_name(c, dir->node, name, w, &row); /* likewise */
 }

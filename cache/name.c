@@ -173,6 +173,15 @@ name_doubt(struct cache *c, uint64_t id)
 }
 
 int
+name_doubt_absent(struct cache *c, uint64_t dir, const char *name)
+{
+	/* The kernel may believe that there is none, too. */
+	if (absent_drop(&c->absent, dir, name) && c->hooks.changed != NULL)
+		c->hooks.changed(c->hooks.arg, dir, name, 0);
+	return db_row_listed(c->db, dir, 0);
+}
+
+int
 name_doubt_node(struct cache *c, uint64_t node)
 {
 	AUTO(row_fini) struct row row = { 0 };

@@ -78,6 +78,10 @@ int name_event(struct cache *c, uint64_t id, enum state_name_event e);
 int name_doubt(struct cache *c, uint64_t id);
 int name_doubt_node(struct cache *c, uint64_t node);
 
+/* There may be a ${name} in directory ${dir}, though none was seen: it is asked
+ * for when it is wanted, and so are others that have no row.  Locks: none. */
+int name_doubt_absent(struct cache *c, uint64_t dir, const char *name);
+
 /* The attributes of ${sent} went along with a request that S3 acknowledged:
  * FOLD and its end, for the row as it is now. */
 void name_folded(struct change *ch, const struct row *sent);

@@ -115,8 +115,7 @@ file_move_undo(struct file_move *f, int err, bool made)
 		    m->key, m->new_key);
 	if (r == 0)
 		return;
-	(void)absent_drop(&m->cache->absent, m->new_dir.id, m->new_name);
-	if (db_row_listed(m->cache->db, m->new_dir.id, 0) < 0)
+	if (name_doubt_absent(m->cache, m->new_dir.id, m->new_name) < 0)
 		log_debug("'%s' shows with the ttl", m->new_key);
 }
 

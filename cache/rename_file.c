@@ -50,7 +50,7 @@ doubt(struct file_move *f, int r)
 	else if (m->has_to)
 		err = name_doubt(c, m->to.id);
 	else
-		err = db_row_listed(c->db, m->new_dir.id, 0);
+		err = name_doubt_absent(c, m->new_dir.id, m->new_name);
 	return err < 0 ? err : -ESTALE;
 }
 

@@ -109,6 +109,24 @@ def test_what_a_listing_shows_is_there_at_once(s3, bucket, small):
     assert os.listdir(m.path / "d/dir") == ["x"]
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_stands_in_the_way_is_there_at_once(s3, bucket, small, listed):
+    """A refusal says that another made it: that is believed, not the ttl."""
+    m = small(ttl=300, negative_ttl=300)
+    if listed:
+        run("ls", "-f", m.path / "d")
+    for name in ("dir", "new"):
+        assert not os.path.lexists(m.path / "d" / name)
+    s3.put_object(Bucket=bucket, Key="d/dir/", Body=b"")
+    with pytest.raises(FileExistsError):
+        os.mkdir(m.path / "d/dir")
+    assert os.path.isdir(m.path / "d/dir")
+    s3.put_object(Bucket=bucket, Key="d/new", Body=b"another's")
+    os.rename(m.path / "d/g", m.path / "d/new")
+    assert (m.path / "d/new").read_bytes() == b"x"
+    assert s3.get_object(Bucket=bucket, Key="d/new")["Body"].read() == b"x"
+
+
 @pytest.mark.parametrize("attrs", ["list", "posix"])
 def test_one_stat_asks_once(proxy, small, attrs):
     """ttl=0: a HEAD a file, and a LIST of one key for its directory."""
