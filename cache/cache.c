@@ -17,12 +17,16 @@
 #include "cache/heads.h"
 #include "cache/listing.h"
 #include "cache/lookup.h"
+#include "cache/make.h"
 #include "cache/mime.h"
 #include "cache/nameless.h"
 #include "cache/outage.h"
+#include "cache/owed.h"
 #include "cache/pool.h"
 #include "cache/probe.h"
 #include "cache/recover.h"
+#include "cache/removal.h"
+#include "cache/rename.h"
 #include "cache/scrub.h"
 #include "cache/series.h"
 #include "cache/set.h"
@@ -143,6 +147,12 @@ free_config(struct cache *c)
 	free((char *)(uintptr_t)c->config.prefix);
 }
 
+static const struct owed_ops owed_ops = { .put = make_owed,
+	.mark = make_owed,
+	.move = rename_owed,
+	.remove = removal_owed,
+	.remove_all = removal_owed_all };
+
 static const struct writeback_ops writeback_ops = {
 	.bytes = upload_run, .attrs = set_send, .due = cover_due
 };
@@ -188,6 +198,8 @@ make_writers(struct cache *c)
 		r = sweep_new(c, &c->sweep);
 	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
+	if (r == 0)
+		r = owed_new(c, &owed_ops, &c->owed);
 	return r;
 }
 
@@ -245,6 +257,8 @@ open_once(const struct cache_config *config, struct s3 *s3,
 		r = recover_run(c);
 	if (r == 0)
 		r = scrub_start(c, &c->scrub);
+	if (r == 0)
+		r = owed_start(c->owed);
 	if (r < 0) {
 		say_failed(c->dir != NULL ? c->dir : config->dir, r, message,
 		    message_len);
@@ -282,6 +296,7 @@ cache_close(struct cache *c)
 	dir_recover_stop(c->dir_recover);
 	sweep_stop(c->sweep);
 	scrub_stop(c->scrub);
+	owed_stop(c->owed);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	series_stop(c);
@@ -298,6 +313,7 @@ cache_close(struct cache *c)
 	store_close(c, is_whole);
 	evict_free(c->evict);
 	direct_free(c->direct);
+	owed_free(c->owed);
 	writeback_free(c->writeback);
 	probes_free(c->probes);
 	zero_free(c->zero);
@@ -323,6 +339,7 @@ void
 cache_get_stats(struct cache *c, struct cache_stats *ret)
 {
 	struct entries_changes changes;
+	struct owed_counts owed;
 
 	*ret = (struct cache_stats){
 		.used = evict_used(c->evict),
@@ -346,6 +363,12 @@ cache_get_stats(struct cache *c, struct cache_stats *ret)
 	if (changes.oldest_ms > 0)
 		ret->oldest_s = whole_s(cache_now_ms(c) - changes.oldest_ms);
 	ret->away_s = whole_s(outage_ms(c));
+	owed_count(c, &owed);
+	ret->owed_creates = owed.creates;
+	ret->owed_deletes = owed.deletes;
+	ret->owed_renames = owed.renames;
+	ret->failed_names = owed.failed;
+	ret->names_back = stats_get(&c->stats, STAT_REFUSED_NAMES);
 	/* Levels for people: 0 where the database does not answer. */
 	(void)db_count_rows(c->db, &ret->entries);
 	(void)db_odd_count(c->db, &ret->odd_keys);
@@ -406,7 +429,9 @@ cache_getattr(struct cache *c, uint64_t node, struct cache_file *file,
 	if (r < 0)
 		return r;
 	view_attr(c, &row, ret);
-	if (row.name_state == NAME_GONE)
+	/* Also one that S3 is to delete later. */
+	if (row.name_state == NAME_GONE ||
+	    (!view_is_visible(&row) && c->config.sync != CACHE_SYNC_CLOSE))
 		ret->nlink = 0;
 	entries_refresh(c, ret, row.version_id);
 	entries_overlay(c, ret);

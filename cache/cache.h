@@ -141,7 +141,12 @@ struct cache_stats {
 	uint64_t oldest_s;       /* age of the oldest of these changes */
 	uint64_t dirty_attrs;    /* files and directories; to be sent soon */
 	uint64_t away_s;         /* so long S3 has not answered; 0: it does */
-	uint64_t conflicts; /* losers kept beside the winner, since mount */
+	uint64_t conflicts;    /* losers kept beside the winner, since mount */
+	uint64_t owed_creates; /* names that S3 is to be told of: made, */
+	uint64_t owed_deletes; /* removed (and what renames leave), */
+	uint64_t owed_renames; /* renamed */
+	uint64_t failed_names; /* of them, refused: tried again */
+	uint64_t names_back;   /* refused for good, since mount: as before */
 };
 
 /* ---- the whole ---- */
@@ -212,7 +217,8 @@ int cache_listxattr(
 /* How many nodes the table of the tree holds, and how much fits. */
 int cache_statfs(struct cache *c, uint64_t *ret_entries);
 
-/* ---- changes of names: each returns when S3 has it ---- */
+/* ---- changes of names: each returns when S3 has it, or, where the mode says
+ * so, when it is safe in the local store ---- */
 
 /* A name in a directory. */
 struct cache_place {
@@ -329,6 +335,9 @@ void cache_closedir(struct cache_dir *d);
  */
 typedef bool cache_dir_fn(
     void *arg, const char *name, const struct cache_attr *attr, uint64_t next);
+
+/* What fsync(2) of a directory waits for: names in it, as the mode says. */
+int cache_dir_sync(struct cache_dir *d, struct waiter *w);
 
 /**
  * cache_readdir(d, cookie, fn, arg):

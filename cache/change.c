@@ -10,6 +10,7 @@
 
 #include "cache/core.h"
 #include "cache/nameless.h"
+#include "cache/owed.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/killpoint.h"
@@ -252,6 +253,31 @@ clear_name(struct cache *c, uint64_t parent, const char *name)
 	}
 }
 
+/* A request for ${row} is owed, under the key of its name. */
+static int
+owe(struct cache *c, const struct row *row, int kind, uint64_t follows)
+{
+	struct intent it = { .id = row->id,
+		.kind = (enum intent_kind)kind,
+		.follows = follows };
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	int r = view_name_key(c, row, &key);
+
+	if (r == 0)
+		r = buf_take(&key, &it.key);
+	if (r == 0)
+		r = db_owed_put(c->db, &it);
+	buf_fini(&key);
+	intent_fini(&it);
+	return r;
+}
+
+int
+change_owe(struct change *ch, int kind, uint64_t follows)
+{
+	return owe(ch->cache, &ch->row, kind, follows);
+}
+
 int
 change_insert_within(struct cache *c, struct row *row)
 {
@@ -271,6 +297,20 @@ change_insert_within(struct cache *c, struct row *row)
 		KILL_ROW(row, "before");
 	}
 	return r;
+}
+
+int
+change_insert_owed(struct cache *c, struct row *row, int kind, bool *ret_owed)
+{
+	int r = db_begin(c->db);
+
+	if (r < 0)
+		return r;
+	r = change_insert_within(c, row);
+	*ret_owed = owed_is_later(c, row->parent);
+	if (r == 0 && *ret_owed)
+		r = owe(c, row, kind, 0);
+	return commit(c, r);
 }
 
 int

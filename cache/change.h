@@ -16,6 +16,7 @@
 #ifndef CACHE_CHANGE_H
 #define CACHE_CHANGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/db.h"
@@ -65,6 +66,15 @@ int change_insert(struct cache *c, struct row *row);
 
 /* Likewise, within a transaction; a node that is set (not 0) stays. */
 int change_insert_within(struct cache *c, struct row *row);
+
+/* Likewise, with an intent of ${kind} (enum intent_kind), if such a change is
+ * to be owed: ${*ret_owed}.  Then the caller tells owed_add(). */
+int change_insert_owed(
+    struct cache *c, struct row *row, int kind, bool *ret_owed);
+
+/* Within a transaction: ${ch} has its new name and state, and a request of
+ * ${kind} is owed for it. */
+int change_owe(struct change *ch, int kind, uint64_t follows);
 
 /* ---- for observe.c, too ---- */
 

@@ -31,6 +31,7 @@ struct heads;
 struct listings;
 struct mime;
 struct nameless;
+struct owed;
 struct pool;
 struct probes;
 struct series;
@@ -72,6 +73,7 @@ struct cache {
 	struct zero *zero;
 	struct dir_recover *dir_recover;
 	struct sweep *sweep;
+	struct owed *owed;
 	struct keylocks keylocks;
 	struct progresses progresses;
 	struct absent absent;

@@ -15,8 +15,11 @@
 #include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/listing.h"
+#include "cache/owed.h"
+#include "cache/upload.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/wait.h"
 
 /* Rows read from the database at once. */
 #define BATCH 256
@@ -51,6 +54,63 @@ void
 cache_closedir(struct cache_dir *d)
 {
 	free(d);
+}
+
+/* Whether ${e} is closed, and in the directory; all are in the root. */
+static bool
+is_in(struct cache_dir *d, struct entry *e)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	bool closed;
+
+	lock_take(&e->lock);
+	closed = e->writers == 0;
+	lock_drop(&e->lock);
+	return closed && (d->id == CACHE_ROOT || (db_row_by_node(d->cache->db,
+						      e->node, &row) == 0 &&
+						     row.parent == d->id));
+}
+
+/* Files whose bytes were to follow: their names do, too. */
+static int
+sync_files(struct cache_dir *d, struct waiter *w)
+{
+	struct entry **list = NULL;
+	size_t count = 0;
+	int r = entries_modified(d->cache, &list, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (r == 0 && is_in(d, list[i]))
+			r = upload_flush(list[i], w);
+		entry_put(list[i]);
+	}
+	free(list);
+	return r;
+}
+
+int
+cache_dir_sync(struct cache_dir *d, struct waiter *w)
+{
+	struct cache *c = d->cache;
+	struct waiter own;
+	uint64_t left = 0;
+	int r;
+
+	if (c->config.sync == CACHE_SYNC_LOCAL)
+		return db_sync(c->db);
+	/* Its own name, then those in it; of the root, all. */
+	r = owed_run(c, d->id, w);
+	if (r >= 0)
+		r = sync_files(d, w);
+	if (r < 0)
+		return r;
+	if (w == NULL)
+		waiter_init(&own);
+	r = owed_wait(
+	    c, d->id == CACHE_ROOT ? 0 : d->id, w == NULL ? &own : w, &left);
+	if (w == NULL)
+		waiter_fini(&own);
+	return r;
 }
 
 /* Rows copied out, so that none is given under the db lock. */

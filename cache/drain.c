@@ -9,6 +9,7 @@
 #include "cache/db.h"
 #include "cache/dir_recover.h"
 #include "cache/entry.h"
+#include "cache/owed.h"
 #include "cache/state.h"
 #include "cache/upload.h"
 #include "cache/writeback.h"
@@ -73,10 +74,22 @@ queue_row(void *arg, const struct row *row)
 	return true;
 }
 
+/* Names that did not get through. */
+static bool
+say_name(void *arg, const struct intent *it)
+{
+	(void)arg;
+	log_error("'%s': S3 does not know yet that it was %s", it->key,
+	    it->kind == INTENT_DELETE ? "removed"
+	    : it->kind == INTENT_MOVE ? "renamed to this"
+				      : "made");
+	return true;
+}
+
 int
 cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 {
-	uint64_t files = 0, attrs = 0, dirs = 0;
+	uint64_t files = 0, names = 0, attrs = 0, dirs = 0;
 	struct waiter own;
 	int r;
 
@@ -84,6 +97,10 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 		waiter_init(&own);
 	r = drain_bytes(c, w == NULL ? &own : w, &files);
 	if (r == 0)
+		r = owed_wait(c, 0, w == NULL ? &own : w, &names);
+	if (names > 0)
+		(void)db_owed_each(c->db, say_name, NULL); /* a log */
+	if (r != -EINTR)
 		r = db_rows_pending(c->db, queue_row, c);
 	if (r == 0)
 		r = writeback_drain_attrs(
@@ -94,6 +111,6 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 		waiter_fini(&own);
 	if (attrs > 0)
 		(void)db_rows_pending(c->db, say_row, NULL); /* a log */
-	*ret_left = files + attrs + dirs;
+	*ret_left = files + names + attrs + dirs;
 	return r == 0 && *ret_left > 0 ? -EIO : r;
 }

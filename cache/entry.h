@@ -176,6 +176,10 @@ const char *entry_base_etag(const struct entry *e);
  * reference; NULL: none. */
 struct entry *entries_find_clone(struct cache *c, const char *key);
 
+/* An entry without a name whose object, which it may need still, is ${key}'s,
+ * with a reference; NULL: none. */
+struct entry *entries_find_unlinked(struct cache *c, const char *key);
+
 /* Set, or (NULL) forget, where the bytes of ${e} lie.  Locks: the entry's is
  * held.  Returns: 0; -ENOMEM. */
 int entry_set_base_locked(struct entry *e, const char *key, const char *etag);
@@ -206,6 +210,11 @@ int entries_rekey(
 /* Likewise, but not the version ${but} (a node; 0: none). */
 int entries_rekey_but(struct cache *c, const char *from, const char *to,
     const char *etag, uint64_t but);
+
+/* Likewise of version ${node} alone: another may have been made under ${from}
+ * by now.  Clones of what it was are of what it is. */
+int entries_rekey_one(struct cache *c, uint64_t node, const char *from,
+    const char *to, const char *etag);
 
 /* Delete the bytes of ${node} if it is not in memory; returns how many. */
 uint64_t entries_drop_closed(struct cache *c, uint64_t node);

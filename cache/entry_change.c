@@ -135,6 +135,29 @@ entries_find_clone(struct cache *c, const char *key)
 	return found;
 }
 
+struct entry *
+entries_find_unlinked(struct cache *c, const char *key)
+{
+	struct entries *t = c->entries;
+	struct entry *found = NULL;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; found == NULL && l != &t->all;
+	     l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		lock_take(&e->lock);
+		if (e->is_unlinked && !e->is_only_copy && e->lost == 0 &&
+		    strcmp(e->key, key) == 0) {
+			entry_hold(e);
+			found = e;
+		}
+		lock_drop(&e->lock);
+	}
+	lock_drop(&t->lock);
+	return found;
+}
+
 static bool
 is_owing_locked(const struct entry *e)
 {
@@ -314,4 +337,25 @@ entries_rekey(
     struct cache *c, const char *from, const char *to, const char *etag)
 {
 	return entries_rekey_but(c, from, to, etag, 0);
+}
+
+int
+entries_rekey_one(struct cache *c, uint64_t node, const char *from,
+    const char *to, const char *etag)
+{
+	struct entries *t = c->entries;
+	int r = 0;
+
+	lock_take(&t->lock);
+	for (struct list *l = t->all.next; r == 0 && l != &t->all;
+	     l = l->next) {
+		struct entry *e = LIST_ENTRY(l, struct entry, link);
+
+		lock_take(&e->lock);
+		r = e->node == node ? rekey_locked(e, from, to, etag)
+				    : rebase_locked(e, from, to, etag);
+		lock_drop(&e->lock);
+	}
+	lock_drop(&t->lock);
+	return r;
 }

@@ -13,6 +13,7 @@
 #include "cache/entry.h"
 #include "cache/lookup.h"
 #include "cache/make.h"
+#include "cache/owed.h"
 #include "cache/pool.h"
 #include "cache/read.h"
 #include "cache/series.h"
@@ -350,7 +351,8 @@ cache_file_sync(struct cache_file *f, bool data, struct waiter *w)
 	lock_drop(&e->lock);
 	if (r == 0)
 		r = err;
-	return r < 0 || gone || data || sync_is_local(e->cache)
-		   ? r
-		   : set_send(e->cache, e->ino, w);
+	if (r < 0 || gone || sync_is_local(e->cache))
+		return r;
+	r = owed_run(e->cache, e->ino, w); /* its name */
+	return r < 0 || data ? r : set_send(e->cache, e->ino, w);
 }

@@ -18,6 +18,7 @@
 #include "cache/mime.h"
 #include "cache/name.h"
 #include "cache/nameless.h"
+#include "cache/owed.h"
 #include "cache/read.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
@@ -142,6 +143,26 @@ keep_end(struct entry *e)
 		entry_put(e);
 }
 
+int
+keep_open_key(struct cache *c, const char *key, struct waiter *w)
+{
+	struct entry *e;
+	int r = 0;
+
+	while (r == 0 && (e = entries_find_unlinked(c, key)) != NULL) {
+		r = make_whole(e, w);
+		lock_take(&e->lock);
+		if (r == 0)
+			e->is_only_copy = true;
+		lock_drop(&e->lock);
+		if (r == 0)
+			nameless_hold(c, e);
+		else
+			entry_put(e);
+	}
+	return r;
+}
+
 /* ---- implicit parents ---- */
 
 /* What the marker is to say: the directory as callers see it. */
@@ -220,6 +241,46 @@ put_marker(
 	return r;
 }
 
+/* The marker is owed.  1: it is not to be. */
+static int
+owe_marker(struct cache *c, const struct row *dir)
+{
+	struct change ch;
+	int r = change_begin(c, dir->id, &ch);
+
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	if (!owed_is_later(c, dir->parent)) {
+		(void)change_end(&ch, -EAGAIN); /* nothing was changed */
+		return 1;
+	}
+	if (ch.row.name_state != NAME_PRESENT ||
+	    ch.row.marker != ROW_MARKER_NONE)
+		return change_end(&ch, -ESTALE);
+	r = fill_marker(c, &ch.row);
+	change_name(&ch, NAME_ON_MARK);
+	ch.row.attrs = ROW_ATTRS_KNOWN;
+	ch.row.modified_ns = 0;
+	if (r == 0)
+		r = change_owe(&ch, INTENT_MARK, 0);
+	r = change_end(&ch, r);
+	if (r == 0)
+		owed_add(c, dir, INTENT_MARK);
+	return r;
+}
+
+/* Of a directory that is owed its marker, or is new: it comes first. */
+static int
+wait_marker(struct cache *c, const struct row *dir, struct waiter *w)
+{
+	int r;
+
+	if (owed_is_later(c, dir->parent))
+		return 0;
+	r = owed_run(c, dir->id, w);
+	return r > 0 ? -EBUSY : r;
+}
+
 int
 keep_parent(struct cache *c, uint64_t id, uint64_t leaving, struct waiter *w)
 {
@@ -238,6 +299,11 @@ keep_parent(struct cache *c, uint64_t id, uint64_t leaving, struct waiter *w)
 	r = name_count(c, id, leaving);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (dir.name_state == NAME_CREATING)
+		return wait_marker(c, &dir, w);
+	r = owe_marker(c, &dir);
+	if (r <= 0)
+		return r;
 	r = name_key_of(c, &dir, &key);
 	if (r == 0)
 		r = keylock_take(&c->keylocks, key, w, &lock);

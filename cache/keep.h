@@ -32,6 +32,10 @@ int keep_begin(struct cache *c, const struct row *row, bool always,
  * fine. */
 void keep_end(struct entry *e);
 
+/* Likewise of files that have no name any more, but whose object is the one of
+ * ${key} still: they were renamed and removed before S3 knew of either. */
+int keep_open_key(struct cache *c, const char *key, struct waiter *w);
+
 /**
  * keep_parent(c, id, leaving, w):
  * Directory ${id} is about to lose entry ${leaving} (its id): if that is the

@@ -3,7 +3,8 @@
  * make.c - new entries.
  *
  * Role:    a regular file is a row, and nothing is sent before its flush; all
- *          else is a row and one PUT, which the call waits for.
+ *          else is a row and one PUT, which the call waits for, or which is
+ *          owed (owed.h).
  * States:  name: CREATE, then CREATE_OK, or CREATE_UNDO and the row is gone;
  *          attributes: SET, FOLD, and SEND_OK.
  * S3:      API_PutObject, If-None-Match: *.
@@ -16,14 +17,18 @@
 #include <string.h>
 
 #include "cache/change.h"
+#include "cache/claim.h"
 #include "cache/core.h"
 #include "cache/headers.h"
 #include "cache/lookup.h"
 #include "cache/mime.h"
 #include "cache/name.h"
+#include "cache/owed.h"
 #include "cache/view.h"
+#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 #define MOVES_MAX 8 /* of a directory above, while something is made in it */
 
@@ -172,6 +177,8 @@ lock_key(struct cache *c, const struct row *row, struct waiter *w,
 
 		r = name_key_of(c, row, &key);
 		if (r == 0)
+			r = claim_clear(c, key, row->id, w);
+		if (r == 0)
 			r = keylock_take(&c->keylocks, key, w, ret);
 		if (r < 0)
 			return r;
@@ -192,6 +199,7 @@ static int
 made_ok(struct cache *c, struct row *row, const struct name_made *made)
 {
 	struct change ch;
+	bool is_due;
 	int r = change_begin(c, row->id, &ch);
 
 	if (r < 0)
@@ -200,11 +208,19 @@ made_ok(struct cache *c, struct row *row, const struct name_made *made)
 	name_folded(&ch, row);
 	ch.row.seen_ms = made->sent_ms;
 	/* The ETag of a directory's row is that of an object without '/'. */
-	if (row->kind != ROW_DIR && made->etag != NULL)
-		ch.row.etag = strdup(made->etag);
-	if (row->kind != ROW_DIR && made->version_id != NULL)
-		ch.row.version_id = strdup(made->version_id);
-	return change_end(&ch, 0);
+	if (row->kind != ROW_DIR)
+		r = text_replace(&ch.row.etag, made->etag);
+	else
+		ch.row.marker = ROW_MARKER_SLASH;
+	if (r == 0 && row->kind != ROW_DIR)
+		r = text_replace(&ch.row.version_id, made->version_id);
+	if (r == 0)
+		r = db_owed_remove(c->db, row->id);
+	is_due = ch.row.attr_state == ATTRS_METADIRTY;
+	r = change_end(&ch, r);
+	if (r == 0 && is_due)
+		writeback_attrs(c, row->id);
+	return r;
 }
 
 /* It is not made after all: no row, and no tombstone, which would hide what
@@ -234,6 +250,16 @@ relook(
 	(void)lookup_name(c, dir->node, name, w, &row); /* likewise */
 }
 
+/* It takes the place of what is there. */
+static int
+reread_etag(struct cache *c, struct row *row)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	int r = db_row_by_id(c->db, row->id, &now);
+
+	return r == 0 ? text_replace(&row->etag, now.etag) : r;
+}
+
 /* ${row} was inserted: send it. */
 static int
 send(struct cache *c, struct row *row, struct waiter *w)
@@ -245,6 +271,10 @@ send(struct cache *c, struct row *row, struct waiter *w)
 
 	r = lock_key(c, row, w, &lock, &key);
 	if (r == 0)
+		r = claim_take(c, key, row->id);
+	if (r > 0)
+		r = reread_etag(c, row);
+	if (r == 0)
 		r = name_put(c, row, key, row->target, w, &made);
 	if (r == 0)
 		r = made_ok(c, row, &made);
@@ -255,6 +285,164 @@ send(struct cache *c, struct row *row, struct waiter *w)
 	return r;
 }
 
+/* ---- what is sent later ---- */
+
+/* Whether what was intended is what ${row} still is. */
+static bool
+is_intended(struct cache *c, const struct row *row, const struct intent *it)
+{
+	AUTO_FREE char *key = NULL;
+
+	return row->name_state == NAME_CREATING &&
+	       (it->kind == INTENT_PUT || it->kind == INTENT_MARK) &&
+	       name_key_of(c, row, &key) == 0 && strcmp(key, it->key) == 0;
+}
+
+/* The directory is there without our marker: it has another's, whose attributes
+ * are not known, or none. */
+static int
+adopt(struct cache *c, uint64_t id, enum row_marker marker)
+{
+	struct change ch;
+	int r = change_begin(c, id, &ch);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	change_name(&ch, NAME_ON_CREATE_OK);
+	if (ch.row.attr_state == ATTRS_METADIRTY)
+		change_attrs(&ch, ATTRS_ON_DROP);
+	ch.row.marker = marker;
+	ch.row.attrs = ROW_ATTRS_NONE;
+	return change_end(&ch, db_owed_remove(c->db, id));
+}
+
+/* Another made something of that name meanwhile: this is kept beside it. */
+static int
+step_aside(struct cache *c, const struct row *row)
+{
+	struct change ch;
+	int r = change_begin(c, row->id, &ch);
+
+	if (r < 0)
+		return r == -ENOENT ? OWED_LATER : r;
+	change_name(&ch, NAME_ON_REKEY);
+	r = name_take_aside(&ch);
+	if (r == 0)
+		r = text_replace(&ch.row.etag, NULL);
+	if (r == 0)
+		r = change_owe(&ch, INTENT_PUT, 0);
+	if (r == 0)
+		log_warn("'%s' was made by another meanwhile: what was made "
+			 "here is kept as '%s'",
+		    row->name, ch.row.name);
+	r = change_end(&ch, r);
+	if (r == 0)
+		r = db_row_listed(c->db, row->parent, 0);
+	if (r < 0)
+		return r;
+	stats_add(&c->stats, STAT_CONFLICTS, 1);
+	if (c->hooks.changed != NULL)
+		c->hooks.changed(c->hooks.arg, row->parent, row->name, 0);
+	return OWED_LATER;
+}
+
+/* What ${row} was to replace is not there any more: nothing is replaced. */
+static int
+replace_nothing(struct cache *c, const struct row *row)
+{
+	struct change ch;
+	int r = change_begin(c, row->id, &ch);
+
+	if (r < 0)
+		return r == -ENOENT ? OWED_LATER : r;
+	r = change_end(&ch, text_replace(&ch.row.etag, NULL));
+	return r < 0 ? r : OWED_LATER;
+}
+
+static bool
+is_refusal(int err)
+{
+	return err == -EACCES || err == -EPERM || err == -EROFS ||
+	       err == -EINVAL;
+}
+
+/* It was not made, for ${r}. */
+static int
+not_made(struct cache *c, const struct row *row, struct intent *it, int r)
+{
+	if (r == -EEXIST)
+		return row->kind == ROW_DIR
+			   ? adopt(c, row->id, ROW_MARKER_SLASH)
+			   : step_aside(c, row);
+	if (r == -ENOENT && row->etag != NULL)
+		return replace_nothing(c, row);
+	if (it->kind == INTENT_MARK && is_refusal(r)) {
+		log_warn("'%s' may lose its directory in S3 with its last "
+			 "entry: its marker is refused (%s)",
+		    it->key, strerror(-r));
+		return adopt(c, row->id, ROW_MARKER_NONE);
+	}
+	log_error("'%s' is not in S3 (%s): kept, and tried again", it->key,
+	    strerror(-r));
+	return r;
+}
+
+/* The key is busy. */
+static int
+put_owed(struct cache *c, struct intent *it)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct name_made made = { .was_sent = it->is_sent };
+	int r, err;
+
+	r = claim_take(c, it->key, it->id);
+	if (r >= 0)
+		r = db_row_by_id(c->db, it->id, &row);
+	if (r < 0)
+		return r == -ENOENT || r == -EAGAIN ? OWED_LATER : r;
+	if (!is_intended(c, &row, it))
+		return OWED_LATER;
+	r = db_owed_sent(c->db, it->id, true);
+	if (r < 0)
+		return r;
+	r = name_put(c, &row, it->key, row.target, NULL, &made);
+	if (r < 0 && !made.is_unsure) {
+		err = db_owed_sent(c->db, it->id, false);
+		r = err < 0 ? err : r;
+	}
+	r = r == 0 ? made_ok(c, &row, &made) : not_made(c, &row, it, r);
+	name_made_fini(&made);
+	return r;
+}
+
+int
+make_owed(struct cache *c, uint64_t id)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	struct keylock lock = { 0 };
+	struct intent it = { 0 };
+	int r = db_owed_get(c->db, id, &it);
+
+	if (r == 0)
+		r = db_row_by_id(c->db, id, &row);
+	if (r == -ENOENT)
+		r = db_owed_remove(c->db, id);
+	else if (r == 0 && !is_intended(c, &row, &it))
+		r = OWED_LATER;
+	else if (r == 0) {
+		r = claim_clear(c, it.key, id, NULL);
+		if (r == 0)
+			r = keylock_take(&c->keylocks, it.key, NULL, &lock);
+		if (r == 0)
+			r = put_owed(c, &it);
+		keylock_drop(&c->keylocks, &lock);
+	}
+	intent_fini(&it);
+	return r;
+}
+
+/* ---- the façade ---- */
+
 int
 cache_make(struct cache *c, uint64_t parent, const char *name,
     const struct cache_new *what, struct waiter *w, struct cache_attr *ret)
@@ -262,7 +450,7 @@ cache_make(struct cache *c, uint64_t parent, const char *name,
 	AUTO(row_fini) struct row dir = { 0 };
 	AUTO(row_fini) struct row old = { 0 };
 	AUTO(row_fini) struct row row = { 0 };
-	bool is_dir = S_ISDIR(what->mode);
+	bool is_dir = S_ISDIR(what->mode), is_owed = false;
 	int r;
 
 	r = name_dir(c, parent, &dir);
@@ -275,10 +463,13 @@ cache_make(struct cache *c, uint64_t parent, const char *name,
 	if (r < 0)
 		return r;
 	row.parent = dir.id;
-	r = change_insert(c, &row);
+	r = change_insert_owed(c, &row, INTENT_PUT, &is_owed);
 	if (r < 0)
 		return r;
-	r = send(c, &row, w);
+	if (is_owed)
+		owed_add(c, &row, INTENT_PUT);
+	else
+		r = send(c, &row, w);
 	if (r == -EEXIST)
 		relook(c, &dir, name, w);
 	if (r < 0)

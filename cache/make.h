@@ -19,4 +19,8 @@
 int make_file(struct cache *c, uint64_t parent, const char *name,
     const struct cache_new *what, struct waiter *w, struct row *ret);
 
+/* What is owed for row ${id}, which is new, or a directory that is to get its
+ * marker: results of owed.h. */
+int make_owed(struct cache *c, uint64_t id);
+
 #endif

@@ -7,13 +7,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cache/aside.h"
 #include "cache/change.h"
 #include "cache/core.h"
 #include "cache/listing.h"
 #include "cache/path.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/text.h"
+
+#define HOST_MAX  64
+#define NAMES_MAX 100 /* tried, where one of that second is taken */
 
 int
 name_dir(struct cache *c, uint64_t node, struct row *ret)
@@ -52,7 +58,7 @@ int
 name_key_of(struct cache *c, const struct row *row, char **ret)
 {
 	struct buf key = BUF_INIT(S3_KEY_MAX);
-	int r = view_key(c, row, &key);
+	int r = view_name_key(c, row, &key);
 
 	if (r == 0)
 		r = buf_take(&key, ret);
@@ -97,6 +103,24 @@ name_count(struct cache *c, uint64_t id, uint64_t but)
 
 	r = db_rows_after(c->db, id, 0, UINT32_MAX, count_one, &count);
 	return r < 0 ? r : count.count;
+}
+
+static bool
+find_pending(void *arg, const struct row *row)
+{
+	bool *found = arg;
+
+	*found = state_name_is_pending((enum state_name)row->name_state);
+	return !*found;
+}
+
+bool
+name_is_owed_below(struct cache *c, uint64_t id)
+{
+	bool found = false;
+
+	/* Where the database fails, what follows does, too. */
+	return db_rows_below(c->db, id, find_pending, &found) < 0 || found;
 }
 
 int
@@ -152,6 +176,33 @@ name_begin(
 		return r == -ENOENT ? -ESTALE : r;
 	r = compare(c, row, key, &ret->row);
 	return r < 0 ? change_end(ret, r) : 0;
+}
+
+int
+name_take_aside(struct change *ch)
+{
+	struct cache *c = ch->cache;
+	int64_t now = clock_wall_ns(c->clock);
+	char host[HOST_MAX + 1];
+	int r = -EEXIST;
+
+	if (gethostname(host, sizeof(host)) < 0)
+		(void)strcpy(host, "unknown");
+	host[HOST_MAX] = '\0';
+	for (int i = 0; r == -EEXIST && i < NAMES_MAX; i++) {
+		AUTO(row_fini) struct row other = { 0 };
+		struct buf name = BUF_INIT(CACHE_NAME_MAX);
+
+		r = aside_make(ch->row.name, ASIDE_CONFLICT, host,
+		    now + i * INT64_C(1000000000), &name);
+		if (r == 0 && db_row_by_name(c->db, ch->row.parent,
+				  buf_str(&name), &other) != -ENOENT)
+			r = -EEXIST;
+		if (r == 0)
+			r = text_replace(&ch->row.name, buf_str(&name));
+		buf_fini(&name);
+	}
+	return r;
 }
 
 int

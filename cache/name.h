@@ -41,7 +41,7 @@ int name_dir(struct cache *c, uint64_t node, struct row *ret);
 int name_key(struct cache *c, const struct row *dir, const char *name,
     bool is_dir, char **ret);
 
-/* The key of ${row} as it is now; likewise. */
+/* The key of ${row} by its name, as it is now; likewise. */
 int name_key_of(struct cache *c, const struct row *row, char **ret);
 
 /* An entry came or went: times of directory ${id}, locally. */
@@ -50,6 +50,9 @@ void name_touch(struct cache *c, uint64_t id);
 /* How many entries directory ${id} shows besides ${but} (an id; 0: none); at
  * most one is counted. */
 int name_count(struct cache *c, uint64_t id, uint64_t but);
+
+/* Whether a name below directory ${id} is owed to S3 still. */
+bool name_is_owed_below(struct cache *c, uint64_t id);
 
 /* List directory ${row} if that is due: -ENOTEMPTY if it has entries. */
 int name_check_empty(struct cache *c, const struct row *row, struct waiter *w);
@@ -68,6 +71,10 @@ int name_reread(
  */
 int name_begin(struct cache *c, const struct row *row, const char *key,
     struct change *ret);
+
+/* The file of ${ch}, which lost its name to another's, gets one beside it.
+ * Returns: 0; -errno. */
+int name_take_aside(struct change *ch);
 
 /* A change of one row that is one event of its name. */
 int name_event(struct cache *c, uint64_t id, enum state_name_event e);
@@ -98,6 +105,9 @@ struct name_base {
 
 void name_base_fini(struct name_base *base);
 
+/* The ETag of no bytes, as S3 gives it unless a KMS key encrypts them. */
+#define NAME_EMPTY_ETAG "\"d41d8cd98f00b204e9800998ecf8427e\""
+
 /**
  * name_base(c, row, key, ret):
  * What S3 has of ${row}: as the row says, or, if a request of ours was never
@@ -109,6 +119,8 @@ int name_base(struct cache *c, const struct row *row, const char *key,
 
 /* What a PUT made; strings are owned: name_made_fini(). */
 struct name_made {
+	bool was_sent;  /* to be set: an earlier try may have been done */
+	bool is_unsure; /* it failed, but may have been done */
 	char *etag;
 	char *version_id;
 	int64_t sent_ms; /* cache clock */
@@ -118,9 +130,10 @@ void name_made_fini(struct name_made *made);
 
 /**
  * name_put(c, row, key, body, w, ret):
- * PUT what must not be there yet: headers of ${row} with its token, ${body}
- * (NULL: none).
- * Returns: 0; -EEXIST something is there; -errno.
+ * PUT what must not be there yet, or replace what has the ETag of ${row} (of
+ * which nothing is there): its headers with its token, ${body} (NULL: none).
+ * Returns: 0; -EEXIST something (else) is there; -ENOENT what was to be
+ *     replaced is not; -errno.
  */
 int name_put(struct cache *c, const struct row *row, const char *key,
     const char *body, struct waiter *w, struct name_made *ret);

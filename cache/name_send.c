@@ -20,9 +20,6 @@
 #include "s3/base/log.h"
 #include "s3/base/text.h"
 
-/* The ETag of no bytes, as S3 gives it unless a KMS key encrypts them. */
-#define EMPTY_ETAG "\"d41d8cd98f00b204e9800998ecf8427e\""
-
 /* HEAD of ${key}: not interrupted, since it settles what was. */
 static int
 head_run(struct cache *c, const char *key, struct s3_call *call)
@@ -94,7 +91,13 @@ int
 name_base(struct cache *c, const struct row *row, const char *key,
     struct name_base *ret)
 {
-	if (row->byte_state == BYTES_UNSURE || row->attr_state == ATTRS_UNSURE)
+	bool is_hidden = row->name_state == NAME_DELETING ||
+			 row->name_state == NAME_DELETE_SENT;
+
+	/* A name that went before the end of its first request was known. */
+	if (row->byte_state == BYTES_UNSURE ||
+	    row->attr_state == ATTRS_UNSURE ||
+	    (is_hidden && row->etag == NULL && row->token != NULL))
 		return base_of_head(c, row, key, ret);
 	return base_of_row(row, ret);
 }
@@ -117,19 +120,21 @@ take_made(struct cache *c, struct s3_call *call, struct name_made *ret)
 	ret->sent_ms = cache_ms(c, call->result.sent_ms);
 }
 
-/* The PUT failed with ${err} and may have had its effect. */
+/* The PUT of ${row} failed with ${err} and may have had its effect. */
 static int
-settle_put(struct cache *c, const char *key, const char *token, int err,
+settle_put(struct cache *c, const struct row *row, const char *key, int err,
     struct name_made *ret)
 {
 	struct s3_call head;
 	int r = head_run(c, key, &head);
 
-	if (r == 0 && token != NULL &&
-	    text_same(token_of(&head.object), token)) {
+	ret->is_unsure = r < 0 && r != -ENOENT;
+	if (r == 0 && row->token != NULL &&
+	    text_same(token_of(&head.object), row->token)) {
 		take_made(c, &head, ret);
 		err = 0;
-	} else if (r == 0) {
+	} else if (r == 0 && (row->etag == NULL ||
+				 !text_same(head.object.etag, row->etag))) {
 		err = -ESTALE;
 	}
 	s3_call_fini(&head);
@@ -143,10 +148,19 @@ is_lost(const struct s3_call *call)
 	       (call->result.unsure || call->result.attempts > 1);
 }
 
+/* What of ${row} is to be replaced: the object that has its ETag.  That of a
+ * directory is not its marker's. */
+static const char *
+replaced_etag(const struct row *row)
+{
+	return row->kind == ROW_DIR ? NULL : row->etag;
+}
+
 int
 name_put(struct cache *c, const struct row *row, const char *key,
     const char *body, struct waiter *w, struct name_made *ret)
 {
+	const char *etag = replaced_etag(row);
 	struct headers h = { 0 };
 	struct s3_call call;
 	int r;
@@ -154,10 +168,13 @@ name_put(struct cache *c, const struct row *row, const char *key,
 	s3_call_init(&call, S3_PUT_OBJECT);
 	r = headers_make(c, row, true, &h);
 	if (r == 0)
-		r = probe_check(c, PROBE_PUT_ABSENT, key, NULL, w);
+		r = probe_check(c,
+		    etag == NULL ? PROBE_PUT_ABSENT : PROBE_PUT_MATCH, key,
+		    etag, w);
 	if (r == 0) {
 		call.key = key;
-		call.if_none_match = "*";
+		call.if_match = etag;
+		call.if_none_match = etag == NULL ? "*" : NULL;
 		call.body = body;
 		call.body_len = body != NULL ? strlen(body) : 0;
 		call.crc32c = crc32c(0, body, (size_t)call.body_len);
@@ -165,11 +182,11 @@ name_put(struct cache *c, const struct row *row, const char *key,
 		headers_apply(&h, &call);
 		(void)s3_run(c->s3, &call, w); /* the result is there */
 		r = trouble_errno(&call);
-		if (r == 0)
-			take_made(c, &call, ret);
-		else if (is_lost(&call))
-			r = settle_put(c, key, row->token, r, ret);
 	}
+	if (r == 0)
+		take_made(c, &call, ret);
+	else if (is_lost(&call) || (ret->was_sent && r == -ESTALE))
+		r = settle_put(c, row, key, r, ret);
 	s3_call_fini(&call);
 	headers_fini(&h);
 	return r == -ESTALE ? -EEXIST : r;
@@ -253,7 +270,7 @@ int
 name_delete_marker(struct cache *c, const char *key, struct waiter *w)
 {
 	struct s3_call head;
-	int r = name_delete(c, key, EMPTY_ETAG, w);
+	int r = name_delete(c, key, NAME_EMPTY_ETAG, w);
 
 	if (r != -ESTALE)
 		return r;

@@ -12,6 +12,7 @@
 #include "cache/entry.h"
 #include "cache/fill.h"
 #include "cache/observe.h"
+#include "cache/owed.h"
 #include "cache/state.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
@@ -247,6 +248,8 @@ new_object(struct observe *o, uint64_t dir, const char *name,
 
 	if (r == 0)
 		r = is_being_sent(o, dir, name);
+	if (r == 0)
+		r = owed_is_leaving(o->cache, dir, name, false);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = new_row(o, dir, name, &row);
@@ -354,6 +357,8 @@ observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	r = row_for(o, dir, name, sent_ms, &row);
 	if (r == -ENOENT) {
 		r = is_late(o, dir, sent_ms);
+		if (r == 0)
+			r = owed_is_leaving(o->cache, dir, name, true);
 		if (r == 0)
 			return new_dir(o, dir, name, sent_ms, ret_id);
 	}

@@ -11,6 +11,7 @@
 #include "cache/entry.h"
 #include "cache/facts.h"
 #include "cache/recover.h"
+#include "cache/recover_name.h"
 #include "cache/sweep.h"
 #include "cache/unfinished.h"
 #include "cache/view.h"
@@ -77,7 +78,8 @@ settle_name(struct change *ch, bool is_taken)
 		change_name(ch, NAME_ON_DELETE_UNDO);
 		ch->row.seen_ms = 0; /* believed no longer */
 	}
-	if (ch->row.name_state == NAME_MOVING)
+	/* With a base_key, a COPY is owed. */
+	if (ch->row.name_state == NAME_MOVING && ch->row.base_key == NULL)
 		change_name(ch, NAME_ON_MOVE_UNDO);
 }
 
@@ -140,13 +142,20 @@ settle_bytes(struct change *ch, uint64_t *ret_id, bool *ret_gone)
 	return r == 1 ? unfinished_keep(ch, ret_id, ret_gone) : r;
 }
 
+/* ${owed}: it is left alone, or that is not known. */
+static int
+leave(struct change *ch, int owed)
+{
+	return change_end(ch, owed < 0 ? owed : 0);
+}
+
 /* Bring the row to a state that can be gone on from. */
 static int
 settle(struct cache *c, uint64_t id, uint64_t *ret_id)
 {
 	struct change ch;
 	bool gone = false;
-	int r, taken;
+	int r, owed, taken;
 
 	r = change_begin(c, id, &ch);
 	if (r < 0)
@@ -155,6 +164,9 @@ settle(struct cache *c, uint64_t id, uint64_t *ret_id)
 	if (taken < 0) /* it is kept for the next mount, as below */
 		return change_end(&ch, taken);
 	settle_attrs(&ch);
+	owed = recover_name_is_owed(c, &ch.row);
+	if (owed != 0)
+		return leave(&ch, owed);
 	settle_name(&ch, taken);
 	if (ch.row.name_state == NAME_DELETING && taken) {
 		change_name(&ch, NAME_ON_REPLACED);
@@ -221,5 +233,7 @@ recover_run(struct cache *c)
 			r = resume(c, id);
 	}
 	free(o.ids);
+	if (r == 0)
+		r = recover_names(c);
 	return r == 0 ? sweep_run(c) : r;
 }

@@ -3,10 +3,9 @@
  * remove.c - unlink and rmdir.
  *
  * Role:    the name goes when S3 has no object under it any more: UNLINK hides
- *          it, so that nobody opens it meanwhile; DELETE_SEND, the DELETE on
- *          condition of the ETag, DELETE_OK; or DELETE_UNDO, and it is back.
+ *          it, so that nobody opens it meanwhile; removal.c sends the DELETE,
+ *          now or (owed.h) later.
  *          What was never sent is DISCARDed without a request.
- * S3:      API_DeleteObject, If-Match.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,105 +13,123 @@
 
 #include "cache/abandon.h"
 #include "cache/change.h"
-#include "cache/clone.h"
+#include "cache/claim.h"
 #include "cache/core.h"
 #include "cache/keep.h"
-#include "cache/lookup.h"
 #include "cache/name.h"
-#include "s3/base/buf.h"
+#include "cache/owed.h"
+#include "cache/removal.h"
 #include "s3/base/cleanup.h"
-#include "s3/base/log.h"
 
 #define TRIES 2 /* look again, and try once more */
 
+/* How a name goes. */
+struct hide {
+	bool has_object; /* S3 may have something of it */
+	bool is_later;   /* the DELETE is to be owed, if it may */
+	bool is_owed;    /* result: it is */
+};
+
+/* Whether nothing but the row has to go. */
+static bool
+is_discarded(const struct change *ch, const struct hide *h)
+{
+	return !h->has_object || ch->row.name_state == NAME_MOVING;
+}
+
+/* A directory: nothing may be in it. */
+static int
+check_dir(struct change *ch, struct hide *h)
+{
+	int r = name_count(ch->cache, ch->row.id, 0); /* made meanwhile */
+
+	if (r != 0)
+		return r < 0 ? r : -ENOTEMPTY;
+	if (ch->row.name_state == NAME_CREATING && h->has_object)
+		ch->row.marker = ROW_MARKER_SLASH; /* it may be there */
+	/* What was removed from it needs its row until that is over. */
+	if (h->is_owed && !h->has_object &&
+	    name_is_owed_below(ch->cache, ch->row.id)) {
+		h->has_object = true;
+		ch->row.marker = ROW_MARKER_NONE;
+	}
+	return 0;
+}
+
 /* The entry ${row} is hidden, or (without an object) gone at once: 1. */
 static int
-hide(struct cache *c, const struct row *row, const char *key, bool has_object)
+hide(struct cache *c, const struct row *row, const char *key, struct hide *h)
 {
 	struct change ch;
 	int r = name_begin(c, row, key, &ch);
 
 	if (r < 0)
 		return r;
-	if (row->kind == ROW_DIR) {
-		r = name_count(c, row->id, 0); /* made meanwhile */
-		if (r != 0)
-			return change_end(&ch, r < 0 ? r : -ENOTEMPTY);
-	}
-	change_name(&ch, has_object ? NAME_ON_UNLINK : NAME_ON_DISCARD);
-	if (has_object)
-		return change_end(&ch, 0);
-	r = change_end_remove(&ch);
-	return r < 0 ? r : 1;
-}
-
-/* It is not removed: the name is back.  ${r}: why; what is not known for sure
- * is looked at anew. */
-static void
-undo(struct cache *c, const struct row *row, int why)
-{
-	struct change ch;
-	int r = change_begin(c, row->id, &ch);
-
-	if (r == 0) {
-		if (ch.row.name_state == NAME_DELETE_SENT)
-			change_name(&ch, NAME_ON_DELETE_412);
-		change_name(&ch, NAME_ON_DELETE_UNDO);
-		if (why != -EACCES && why != -EPERM && why != -ENOSPC)
-			ch.row.seen_ms = 0;
-		r = change_end(&ch, 0);
-	}
+	h->is_owed = h->is_later && owed_is_later(c, row->parent);
+	if (row->kind == ROW_DIR)
+		r = check_dir(&ch, h);
 	if (r < 0)
-		log_warn("'%s' was not removed, but stays hidden until the "
-			 "next start: the cache's database fails",
-		    row->name);
-}
-
-/* S3 has it no more. */
-static int
-finish(struct cache *c, const struct row *row)
-{
-	struct change ch;
-	int r = change_begin(c, row->id, &ch);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	change_name(&ch, NAME_ON_DELETE_OK);
-	return change_end_remove(&ch);
+		return change_end(&ch, r);
+	r = db_owed_remove(c->db, row->id);
+	if (is_discarded(&ch, h)) {
+		change_name(&ch, NAME_ON_DISCARD);
+		r = r == 0 ? change_end_remove(&ch) : change_end(&ch, r);
+		if (r == 0)
+			owed_forget(c, row->id);
+		return r < 0 ? r : 1;
+	}
+	change_name(&ch, NAME_ON_UNLINK);
+	if (r == 0 && h->is_owed)
+		r = change_owe(&ch, INTENT_DELETE, 0);
+	r = change_end(&ch, r);
+	if (r == 0 && h->is_owed)
+		owed_add(c, row, INTENT_DELETE);
+	return r;
 }
 
 /* ---- unlink ---- */
 
+/* Whether S3 may have something of ${row} under its name's key. */
+static bool
+may_be_there(struct cache *c, const struct row *row)
+{
+	struct intent it = { 0 };
+	bool is_sent;
+
+	if (row->name_state != NAME_CREATING || row->etag != NULL ||
+	    row->byte_state == BYTES_UNSURE)
+		return true;
+	is_sent = db_owed_get(c->db, row->id, &it) == 0 && it.is_sent;
+	intent_fini(&it);
+	return is_sent;
+}
+
 /* The key is busy; ${row} is what it is now. */
 static int
-unlink_locked(
-    struct cache *c, const struct row *row, const char *key, struct waiter *w)
+unlink_locked(struct cache *c, const struct row *row, const char *key,
+    bool is_later, struct waiter *w)
 {
+	struct hide h = { .is_later = is_later };
 	struct name_base base = { 0 };
 	struct entry *e = NULL;
-	int r;
+	int r = 0;
 
-	r = name_base(c, row, key, &base);
-	if (r == 0)
+	if (is_later)
+		base.is_there = may_be_there(c, row);
+	else
+		r = name_base(c, row, key, &base);
+	h.has_object = base.is_there;
+	/* Later, removal.c keeps it; what S3 does not have is here. */
+	if (r == 0 &&
+	    !(is_later && (base.is_there || row->name_state == NAME_MOVING)))
 		r = keep_begin(c, row, false, w, &e);
 	if (r == 0)
-		r = hide(c, row, key, base.is_there);
-	if (r == 0) {
-		if (e == NULL) /* it was opened meanwhile */
-			r = keep_begin(c, row, false, w, &e);
-		if (r == 0)
-			r = clone_release(c, key, w);
-		if (r == 0)
-			r = name_event(c, row->id, NAME_ON_DELETE_SEND);
-		if (r == 0)
-			r = name_delete(c, key, base.etag, w);
+		r = hide(c, row, key, &h);
+	if (r == 0 && !h.is_owed) {
+		r = removal_send(c, row, key, base.etag, w);
 		if (r < 0)
-			undo(c, row, r);
-		else
-			abandon_version(c, row->node);
-		if (r == 0)
-			r = finish(c, row);
-	} else if (r > 0) {
+			removal_undo(c, row, r);
+	} else if (r >= 0) {
 		abandon_version(c, row->node);
 	}
 	keep_end(e);
@@ -128,9 +145,10 @@ unlink_once(
 	AUTO(row_fini) struct row now = { 0 };
 	struct keylock lock = { 0 };
 	AUTO_FREE char *key = NULL;
+	bool later = owed_is_later(c, dir->id);
 	int r;
 
-	r = lookup_name(c, dir->node, name, w, &row);
+	r = claim_lookup(c, dir, name, !later, w, &row);
 	if (r == 0 && row.kind == ROW_DIR)
 		r = -EISDIR;
 	if (r == 0)
@@ -143,7 +161,7 @@ unlink_once(
 		return r;
 	r = name_reread(c, &row, key, &now);
 	if (r == 0)
-		r = unlink_locked(c, &now, key, w);
+		r = unlink_locked(c, &now, key, later, w);
 	keylock_drop(&c->keylocks, &lock);
 	if (r == -ESTALE && name_doubt(c, row.id) < 0)
 		r = -EIO;
@@ -169,44 +187,23 @@ cache_unlink(
 
 /* ---- rmdir ---- */
 
-/* Remove what makes it a directory beside keys below it.  Hadoop's marker and
- * an object of its name stand beside its prefix. */
 static int
-delete_markers(
-    struct cache *c, const struct row *row, const char *key, struct waiter *w)
+rmdir_locked(struct cache *c, const struct row *row, const char *key,
+    bool is_later, struct waiter *w)
 {
-	struct buf beside = BUF_INIT(S3_KEY_MAX);
+	struct hide h = { .is_later = is_later,
+		.has_object =
+		    row->marker != ROW_MARKER_NONE || row->etag != NULL };
 	int r;
 
-	r = buf_add(&beside, key, strlen(key) - 1);
-	if (r == 0 && row->etag != NULL)
-		r = name_delete(c, buf_str(&beside), row->etag, w);
-	if (r == 0 && row->marker == ROW_MARKER_FOLDER) {
-		r = buf_add_str(&beside, "_$folder$");
-		if (r == 0)
-			r = name_delete_marker(c, buf_str(&beside), w);
-	}
-	if (r == 0 && row->marker == ROW_MARKER_SLASH)
-		r = name_delete_marker(c, key, w);
-	buf_fini(&beside);
-	return r;
-}
-
-static int
-rmdir_locked(
-    struct cache *c, const struct row *row, const char *key, struct waiter *w)
-{
-	bool has_object = row->marker != ROW_MARKER_NONE || row->etag != NULL;
-	int r = hide(c, row, key, has_object);
-
-	if (r != 0)
+	if (is_later && row->name_state == NAME_CREATING)
+		h.has_object = row->etag != NULL || may_be_there(c, row);
+	r = hide(c, row, key, &h);
+	if (r != 0 || h.is_owed)
 		return r < 0 ? r : 0;
-	r = name_event(c, row->id, NAME_ON_DELETE_SEND);
-	if (r == 0)
-		r = delete_markers(c, row, key, w);
-	if (r == 0)
-		return finish(c, row);
-	undo(c, row, r);
+	r = removal_send(c, row, key, NULL, w);
+	if (r < 0)
+		removal_undo(c, row, r);
 	return r;
 }
 
@@ -218,13 +215,16 @@ rmdir_once(
 	AUTO(row_fini) struct row now = { 0 };
 	struct keylock lock = { 0 };
 	AUTO_FREE char *key = NULL;
+	bool later = owed_is_later(c, dir->id);
 	int r;
 
-	r = lookup_name(c, dir->node, name, w, &row);
+	r = claim_lookup(c, dir, name, !later, w, &row);
 	if (r == 0 && row.kind != ROW_DIR)
 		r = -ENOTDIR;
 	if (r == 0)
 		r = name_check_empty(c, &row, w);
+	if (r == 0 && !later)
+		r = owed_run_below(c, row.id, w);
 	if (r == 0)
 		r = keep_parent(c, dir->id, row.id, w);
 	if (r == 0)
@@ -235,7 +235,7 @@ rmdir_once(
 		return r;
 	r = name_reread(c, &row, key, &now);
 	if (r == 0)
-		r = rmdir_locked(c, &now, key, w);
+		r = rmdir_locked(c, &now, key, later, w);
 	keylock_drop(&c->keylocks, &lock);
 	if (r == -ESTALE && name_doubt(c, row.id) < 0)
 		r = -EIO;

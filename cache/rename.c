@@ -20,11 +20,12 @@
 
 #include "cache/abandon.h"
 #include "cache/change.h"
+#include "cache/claim.h"
 #include "cache/core.h"
 #include "cache/entry.h"
-#include "cache/lookup.h"
 #include "cache/name.h"
 #include "cache/nameless.h"
+#include "cache/owed.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
@@ -366,6 +367,14 @@ check(struct rename *m, unsigned flags, struct waiter *w)
 	return m->has_to ? check_kinds(m, w) : 0;
 }
 
+/* Whether a file's rename is to be owed. */
+static bool
+is_later(const struct rename *m)
+{
+	return owed_is_later(m->cache, m->dir.id) &&
+	       owed_is_later(m->cache, m->new_dir.id);
+}
+
 /* Look both up. */
 static int
 find(struct rename *m, const char *name, struct waiter *w)
@@ -373,7 +382,7 @@ find(struct rename *m, const char *name, struct waiter *w)
 	struct cache *c = m->cache;
 	int r;
 
-	r = lookup_name(c, m->dir.node, name, w, &m->from);
+	r = claim_lookup(c, &m->dir, name, !is_later(m), w, &m->from);
 	if (r == 0)
 		r = name_key(c, &m->new_dir, m->new_name,
 		    m->from.kind == ROW_DIR, &m->new_key);
@@ -381,9 +390,42 @@ find(struct rename *m, const char *name, struct waiter *w)
 		r = name_key_of(c, &m->from, &m->key);
 	if (r < 0)
 		return r;
-	r = lookup_name(c, m->new_dir.node, m->new_name, w, &m->to);
+	r = claim_lookup(c, &m->new_dir, m->new_name, !is_later(m), w, &m->to);
 	m->has_to = r == 0;
 	return r == -ENOENT ? 0 : r;
+}
+
+/* A directory: nothing that is owed stays behind, or comes in between. */
+static int
+rename_settled_dir(struct rename *m, struct waiter *w)
+{
+	struct cache *c = m->cache;
+	int r = owed_move_begin(c, m->from.id);
+
+	if (r < 0)
+		return r;
+	r = claim_settle_dir(c, m->from.id, w);
+	if (r == 0 && m->has_to)
+		r = claim_settle_dir(c, m->to.id, w);
+	if (r == 0)
+		r = claim_clear(c, m->new_key, 0, w);
+	if (r == 0)
+		r = rename_dir(m, w);
+	owed_move_end(c, m->from.id);
+	return r;
+}
+
+static int
+rename_one(struct rename *m, struct waiter *w)
+{
+	int r;
+
+	if (m->from.kind == ROW_DIR)
+		return rename_settled_dir(m, w);
+	if (is_later(m))
+		return rename_later(m, w);
+	r = claim_clear(m->cache, m->new_key, 0, w);
+	return r == 0 ? rename_file(m, w) : r;
 }
 
 static int
@@ -396,7 +438,7 @@ rename_once(
 		r = check(m, flags, w);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = m->from.kind == ROW_DIR ? rename_dir(m, w) : rename_file(m, w);
+	r = rename_one(m, w);
 	if (r < 0)
 		return r;
 	name_touch(m->cache, m->dir.id);

@@ -6,6 +6,7 @@
 #define CACHE_RENAME_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cache/db.h"
 
@@ -29,6 +30,13 @@ struct rename {
 /* Rename file m->from.  -ESTALE: S3 had something else there; it was noted, so
  * that the next look finds it. */
 int rename_file(struct rename *m, struct waiter *w);
+
+/* Likewise, where S3 is told later; rows of which something is not settled are
+ * renamed as above. */
+int rename_later(struct rename *m, struct waiter *w);
+
+/* The COPY that row ${id}, in MOVING, is owed: results of owed.h. */
+int rename_owed(struct cache *c, uint64_t id);
 
 /**
  * rename_dir(m, w):

@@ -18,7 +18,8 @@ enum counter {
 	STAT_OPEN_FILES,     /* a level, as all that follow */
 	STAT_DIRTY_BYTES,
 	STAT_UPLOADS,
-	STAT_CONFLICTS, /* since the mount */
+	STAT_REFUSED_NAMES, /* since the mount */
+	STAT_CONFLICTS,     /* since the mount */
 	STAT_COUNT
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cache/change.h"
+#include "cache/claim.h"
 #include "cache/clone.h"
 #include "cache/conflict.h"
 #include "cache/core.h"
@@ -389,12 +390,16 @@ flush_once(struct entry *e, bool *ret_moved)
 	int r;
 
 	list_init(&f.frozen.link);
-	r = take_key(&f);
+	r = claim_clear_file(e);
+	if (r == 0)
+		r = take_key(&f);
 	if (r < 0) {
 		free(f.key);
 		return r;
 	}
 	r = clone_release(e->cache, f.key, NULL);
+	if (r == 0)
+		r = claim_take_file(e, f.key);
 	stats_add(&e->cache->stats, STAT_UPLOADS, 1);
 	if (r == 0)
 		r = begin(&f);

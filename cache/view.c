@@ -153,12 +153,10 @@ view_prefix(struct cache *c, uint64_t id, struct buf *ret)
 }
 
 int
-view_key(struct cache *c, const struct row *row, struct buf *ret)
+view_name_key(struct cache *c, const struct row *row, struct buf *ret)
 {
 	int r;
 
-	if (row->base_key != NULL)
-		return buf_add_str(ret, row->base_key);
 	if (row->id == CACHE_ROOT)
 		return buf_add_str(ret, c->config.prefix);
 	r = view_prefix(c, row->parent, ret);
@@ -167,6 +165,14 @@ view_key(struct cache *c, const struct row *row, struct buf *ret)
 	if (r == 0 && row->kind == ROW_DIR)
 		r = buf_add_char(ret, '/');
 	return r == -EOVERFLOW ? -ENAMETOOLONG : r;
+}
+
+int
+view_key(struct cache *c, const struct row *row, struct buf *ret)
+{
+	if (row->base_key != NULL)
+		return buf_add_str(ret, row->base_key);
+	return view_name_key(c, row, ret);
 }
 
 int

@@ -29,6 +29,9 @@ void view_attr(struct cache *c, const struct row *row, struct cache_attr *ret);
  * -ESTALE: a directory above it is gone. */
 int view_key(struct cache *c, const struct row *row, struct buf *ret);
 
+/* Likewise, by its name, also where its base lies under another key. */
+int view_name_key(struct cache *c, const struct row *row, struct buf *ret);
+
 /* Append the prefix of directory ${id}: "" or "a/b/". */
 int view_prefix(struct cache *c, uint64_t id, struct buf *ret);
 

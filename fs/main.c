@@ -50,6 +50,8 @@ struct mount {
 	struct notify *notify;
 	struct drain *drain;
 	struct session *session;
+	struct lock known_lock;
+	struct inodes *known; /* [known_lock] the session's, or NULL */
 	struct control *control;
 	struct status status;
 	int64_t extended_s; /* when the service manager was told last */
@@ -62,17 +64,28 @@ static void
 on_changed(void *arg, uint64_t parent, const char *name, uint64_t node)
 {
 	struct mount *m = arg;
-
 	(void)node; /* its pages stay right: they are of that version */
 	notify_entry(m->notify, parent, name);
+}
+
+static void
+known_set(struct mount *m, struct inodes *known)
+{
+	lock_take(&m->known_lock);
+	m->known = known;
+	lock_drop(&m->known_lock);
 }
 
 static bool
 is_known(void *arg, uint64_t node)
 {
 	struct mount *m = arg;
+	bool known;
 
-	return m->session != NULL && inodes_has(&m->session->inodes, node);
+	lock_take(&m->known_lock);
+	known = m->known != NULL && inodes_has(m->known, node);
+	lock_drop(&m->known_lock);
+	return known;
 }
 
 /* Requests and bytes, by the names of the S3 API. */
@@ -392,6 +405,7 @@ start(struct mount *m)
 		    o, m->cache, &m->session, m->message, sizeof(m->message));
 	if (r < 0)
 		return r;
+	known_set(m, &m->session->inodes);
 	m->status = (struct status){ .options = o,
 		.cache = m->cache,
 		.session = m->session,
@@ -460,6 +474,7 @@ stop(struct mount *m, int status)
 {
 	notify_stop(m->notify);
 	control_stop(m->control);
+	known_set(m, NULL);
 	session_free(m->session);
 	if (m->is_served && drain(m) < 0)
 		status = EXIT_FAILURE;
@@ -564,6 +579,7 @@ main(int argc, char **argv)
 	int status;
 
 	KILL_INIT();
+	lock_init(&m.known_lock);
 	if (options_parse(
 		argc, argv, &m.options, m.message, sizeof(m.message)) < 0) {
 		(void)fprintf(stderr, "pailfs: %s\n", m.message);

@@ -150,11 +150,16 @@ op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_error(req, 0, "releasedir");
 }
 
-/* Names are in S3 when the call that changed them returns. */
 void
 op_fsyncdir(
     fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	(void)ino, (void)datasync, (void)fi;
-	reply_error(req, 0, "fsyncdir");
+	struct op op;
+	int r;
+
+	(void)ino, (void)datasync;
+	op_begin(&op, req);
+	r = cache_dir_sync(handle_dir(fi), &op.waiter);
+	op_end(&op);
+	reply_error(req, r, "fsyncdir");
 }

@@ -141,8 +141,13 @@ print_status(json_t *status)
 	print_count(cache, "failed_files", "  refused by S3");
 	print_count(cache, "oldest_s", "  oldest, s");
 	print_count(cache, "dirty_attrs", "  attributes");
+	print_count(cache, "owed_creates", "  names made");
+	print_count(cache, "owed_deletes", "  names removed");
+	print_count(cache, "owed_renames", "  names changed");
+	print_count(cache, "failed_names", "  of them, refused");
 	print_count(cache, "conflicts", "conflicts");
 	print_renames(json_object_get(status, "renames"));
+	print_count(cache, "names_back", "changes undone");
 	if (json_integer_value(json_object_get(cache, "away_s")) > 0)
 		print_count(cache, "away_s", "S3 is away, s");
 	print_size(s3, "bytes_down", "S3 down");

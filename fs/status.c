@@ -38,6 +38,11 @@ static const struct {
 	{ "away_s", offsetof(struct cache_stats, away_s) },
 	{ "dirty_attrs", offsetof(struct cache_stats, dirty_attrs) },
 	{ "conflicts", offsetof(struct cache_stats, conflicts) },
+	{ "owed_creates", offsetof(struct cache_stats, owed_creates) },
+	{ "owed_deletes", offsetof(struct cache_stats, owed_deletes) },
+	{ "owed_renames", offsetof(struct cache_stats, owed_renames) },
+	{ "failed_names", offsetof(struct cache_stats, failed_names) },
+	{ "names_back", offsetof(struct cache_stats, names_back) },
 };
 
 static json_t *

@@ -276,6 +276,13 @@ cache_opendir(
 	return 0;
 }
 
+int
+cache_dir_sync(struct cache_dir *d, struct waiter *w)
+{
+	(void)d, (void)w;
+	return 0;
+}
+
 void
 cache_closedir(struct cache_dir *d)
 {
