@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill points: one scenario, and the daemon dies at each place of it.
 
-    names = listed(site, "close", folder)       {name: how often it is passed}
+    listed(site, "close", folder)               {name: how often it is passed}
     Scenario(site, "close", at=(name, 1)).run() die there the first time
 
 The program is the build FLAVOUR=kill, see s3/base/killpoint.h.

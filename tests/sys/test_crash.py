@@ -16,7 +16,7 @@ own_build = pytest.mark.skipif(env.flavour() != "",
 MODES = ["close"]               # of sync=; seeds take turns
 KILLS = 5
 # What is left out of the run, kinds of steps and checks.
-WITHOUT = ("unfinished", "move", "chmod")
+WITHOUT = ("unfinished", "chmod")
 
 
 @pytest.fixture
