@@ -337,7 +337,7 @@ step_aside(struct cache *c, const struct row *row)
 		    row->name, ch.row.name);
 	r = change_end(&ch, r);
 	if (r == 0)
-		r = db_row_listed(c->db, row->parent, 0);
+		r = name_doubt_absent(c, row->parent, row->name);
 	if (r < 0)
 		return r;
 	stats_add(&c->stats, STAT_CONFLICTS, 1);

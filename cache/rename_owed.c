@@ -171,7 +171,7 @@ step_aside(struct rename *m)
 		    m->new_key, ch.row.name);
 	r = change_end(&ch, r);
 	if (r == 0)
-		r = db_row_listed(c->db, m->new_dir.id, 0);
+		r = name_doubt_absent(c, m->new_dir.id, m->new_name);
 	if (r < 0)
 		return r;
 	stats_add(&c->stats, STAT_CONFLICTS, 1);

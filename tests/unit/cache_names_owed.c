@@ -230,6 +230,21 @@ test_another_made_it(void **state)
 	assert_owed(0, 0, 0);
 }
 
+/* Also where it had been asked for, and was not there then. */
+static void
+test_another_made_what_was_absent(void **state)
+{
+	struct cache_attr attr;
+
+	(void)state;
+	assert_false(exists(ROOT, "l"));
+	assert_int_equal(make(ROOT, "l", S_IFLNK | 0777, "mine", &attr), 0);
+	fake_put(s3, "l", 20, 1);
+	drain();
+	assert_int_equal(get(ROOT, "l").size, 20);
+	assert_int_equal(count_names("l.conflict-"), 1);
+}
+
 /* Another wrote to where a file was renamed: both are there. */
 static void
 test_another_at_the_new_name(void **state)
@@ -433,6 +448,7 @@ main(void)
 		T(test_copy_refused),
 		T(test_another_version_survives),
 		T(test_another_made_it),
+		T(test_another_made_what_was_absent),
 		T(test_another_at_the_new_name),
 		T(test_another_at_the_old_name),
 		T(test_delete_lost),
