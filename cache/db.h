@@ -259,11 +259,11 @@ int db_chunks_clean(struct db *db);
 /* ---- names that are owed to S3 ---- */
 
 /* What is to be done.  Stored: the numbers stay (1 is not of names). */
-enum intent_kind {
-	INTENT_PUT = 2,    /* of a new directory, symlink, special file */
-	INTENT_MARK = 3,   /* of the marker of a directory that is there */
-	INTENT_MOVE = 4,   /* a COPY from row.base_key */
-	INTENT_DELETE = 5, /* of what is hidden */
+enum intent_kind {         /* numbers after those of enum db_intent_kind */
+	INTENT_PUT = 3,    /* of a new directory, symlink, special file */
+	INTENT_MARK = 4,   /* of the marker of a directory that is there */
+	INTENT_MOVE = 5,   /* a COPY from row.base_key */
+	INTENT_DELETE = 6, /* of what is hidden */
 };
 
 /*

@@ -98,16 +98,16 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_JOURNAL_EACH_KEY] =
 	    "SELECT id, generation, key, etag, token, state FROM intent"
 	    " WHERE entry = 1 AND kind = -2 AND generation = ?1 ORDER BY id",
-	[DB_OWED_GET] = SELECT_OWED "WHERE entry = ?1 AND kind > 1",
+	[DB_OWED_GET] = SELECT_OWED "WHERE entry = ?1 AND kind > 2",
 	[DB_OWED_DELETE_OF] = SELECT_OWED "WHERE key = ?1 AND entry <> ?2"
 					  " AND kind = ?3 LIMIT 1",
 	[DB_OWED_PUT] = "INSERT INTO intent (entry, kind, key, generation,"
 			" state, made_ms, id)"
 			" VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-	[DB_OWED_REMOVE] = "DELETE FROM intent WHERE entry = ?1 AND kind > 1",
+	[DB_OWED_REMOVE] = "DELETE FROM intent WHERE entry = ?1 AND kind > 2",
 	[DB_OWED_SENT] = "UPDATE intent SET state = ?2"
-			 " WHERE entry = ?1 AND kind > 1",
-	[DB_OWED_ALL] = SELECT_OWED "WHERE kind > 1 ORDER BY id",
+			 " WHERE entry = ?1 AND kind > 2",
+	[DB_OWED_ALL] = SELECT_OWED "WHERE kind > 2 ORDER BY id",
 	[DB_INTENT_GET] =
 	    "SELECT id, entry, kind, key, source_key, etag, token,"
 	    " generation, state, made_ms FROM intent"
