@@ -144,26 +144,44 @@ take_page(struct run *run, const struct s3_page *page)
 	return observe_end(&o, r);
 }
 
+/* Nothing of the directory is in S3: is it gone, or is something of it owed?
+ * 1: gone; 0; -errno. */
+static int
+take_absence(struct run *run, struct observe *o)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	const struct row *dir = run->dir;
+	int r = observe_absent(o, dir->parent, dir->name, run->sent_ms);
+
+	if (r < 0)
+		return r;
+	r = db_row_by_id(run->cache->db, dir->id, &now);
+	if (r == 0)
+		return !view_is_visible(&now);
+	return r == -ENOENT ? 1 : r;
+}
+
 /* After the last page. */
 static int
 finish(struct run *run)
 {
 	const struct row *dir = run->dir;
 	struct observe o;
-	bool gone;
-	int r;
+	bool empty;
+	int r, gone = 0;
 
 	/* One made of an object (Content-Type, Hadoop) needs no keys. */
-	gone = run->is_empty && dir->id != CACHE_ROOT && dir->etag == NULL &&
-	       dir->marker != ROW_MARKER_FOLDER;
+	empty = run->is_empty && dir->id != CACHE_ROOT && dir->etag == NULL &&
+		dir->marker != ROW_MARKER_FOLDER;
 	r = observe_begin_at(run->cache, dir, run->prefix, &o);
 	if (r < 0)
 		return r;
-	if (gone)
-		r = observe_absent(&o, dir->parent, dir->name, run->sent_ms);
-	if (r == 0 && !gone)
+	if (empty)
+		gone = take_absence(run, &o);
+	r = gone < 0 ? gone : 0;
+	if (gone == 0)
 		r = settle_hidden(run, &o);
-	if (r == 0 && !gone)
+	if (r == 0 && gone == 0)
 		r = observe_listed(&o, dir->id, run->sent_ms);
 	r = observe_end(&o, r);
 	return r == 0 && gone ? -ENOENT : r;

@@ -171,6 +171,23 @@ def test_p1_killed_after(server, s3, bucket, proxy, mount, mode, call):
             stat.S_IFDIR | 0o750
 
 
+def test_p1_a_new_directory_is_there_after_a_kill(server, s3, bucket, proxy,
+                                                  mount, mode):
+    """S3, which is asked for what it holds, knows nothing of it yet."""
+    m = mounted(server, bucket, proxy, mount, {}, sync=mode)
+    m.remount(write_delay=LONG_MS)
+    os.makedirs(m.path / "new/sub")
+    os.mkdir(m.path / "new/other")
+    m.kill9()
+    m.start()
+    assert sorted(os.listdir(m.path / "new")) == ["other", "sub"]
+    os.rmdir(m.path / "new/sub")
+    os.rename(m.path / "new/other", m.path / "new/third")
+    assert os.listdir(m.path / "new/third") == []
+    m.umount()
+    assert set(stored.keys(s3, bucket)) == {"new/", "new/third/"}
+
+
 def test_p1_waits_where_it_says(server, s3, bucket, proxy, mount):
     """sync=close: S3 has it when the call returns."""
     m = mounted(server, bucket, proxy, mount, FILES)
