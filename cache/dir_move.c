@@ -30,6 +30,8 @@ dir_move_init(struct dir_move *d)
 	mover_init(&d->mover, m->cache, d->from, d->to);
 	d->journal.rename = m;
 	d->journal.mover = &d->mover;
+	keywatch_init(&d->watch, m->key);
+	keylock_watch(&m->cache->keylocks, &d->watch);
 	return d->from == NULL || d->to == NULL ? -ENOMEM : 0;
 }
 
@@ -113,6 +115,24 @@ dir_move_settle_late(struct dir_move *d, struct waiter *w)
 	}
 	for (size_t i = 0; r == 0 && i < d->late_count; i++)
 		r = mover_refresh(&d->mover, d->late[i], w);
+	return r;
+}
+
+/* Those that were busy since: what row they had may have gone. */
+static int
+add_watched(struct dir_move *d)
+{
+	char **keys;
+	size_t count;
+	int r = keylock_watched(
+	    &d->rename->cache->keylocks, &d->watch, &keys, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (r == 0 && !is_late_known(d, keys[i]))
+			r = add_late(d, TAKE(keys[i]));
+		free(keys[i]);
+	}
+	free(keys);
 	return r;
 }
 
@@ -344,6 +364,8 @@ dir_move_commit(struct dir_move *d, struct row *stub)
 		r = -ENOTEMPTY;
 	if (r == 0)
 		r = read_below(d, &below);
+	if (r == 0)
+		r = add_watched(d);
 	if (r == 0 && d->late_count > late)
 		r = -EAGAIN;
 	for (size_t i = 0; r == 0 && i < below.count; i++)
@@ -365,6 +387,8 @@ dir_move_commit(struct dir_move *d, struct row *stub)
 void
 dir_move_fini(struct dir_move *d)
 {
+	keylock_unwatch(&d->rename->cache->keylocks, &d->watch);
+	keywatch_fini(&d->watch);
 	dir_move_drop_locks(d);
 	for (size_t i = 0; i < d->late_count; i++)
 		free(d->late[i]);

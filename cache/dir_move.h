@@ -4,15 +4,17 @@
  * that is renamed, and who writes below meanwhile.
  *
  * Marked busy are the keys of both markers; the keys below are as many as there
- * are objects.  Instead: who sends anything says so in the row (CREATING,
- * DELETING, UPLOADING, SENDING) in a transaction in which the row has the key
- * that is busy for it.  So in the transaction of the commit each row below was
- * either left alone since the list, and its object was copied; or it was
- * changed since, or something of it is under way: a *late* one.  Then nothing
- * is moved yet: the keys of all late ones are marked busy, in order, which
- * waits for what is under way; they are copied as they are now (or their copies
- * removed), and the commit is tried again.  Who comes after the commit finds
- * another key than it has marked busy, and begins anew.
+ * are objects.  Instead: who changes an object below marks its key busy, which
+ * is watched from before the list (keywatch.h), and says in the row what is
+ * under way (CREATING, DELETING, UPLOADING, SENDING) in a transaction in which
+ * the row has the key that is busy for it.  So in the transaction of the commit
+ * each key below was either left alone since the list, and its object was
+ * copied; or it was busy since, its row was changed, or something of it is
+ * under way: a *late* one.  Then nothing is moved yet: the keys of all late
+ * ones are marked busy, in order, which waits for what is under way; they are
+ * copied as they are now (or their copies removed), and the commit is tried
+ * again.  Who comes after the commit finds another key than it has marked busy,
+ * and begins anew.
  *
  * Nobody who has a key below waits for one of a marker: no deadlock.
  */
@@ -24,6 +26,7 @@
 #include <stdint.h>
 
 #include "cache/dir_journal.h"
+#include "cache/keywatch.h"
 #include "cache/mover.h"
 #include "cache/progress.h"
 
@@ -45,15 +48,16 @@ struct dir_move {
 	size_t late_size;
 	struct keylock *locks; /* owned: of the first lock_count of late */
 	size_t lock_count;
-	bool has_unsent; /* entries below that S3 need not have */
+	struct keywatch watch; /* of m->key */
+	bool has_unsent;       /* entries below that S3 need not have */
 	struct dir_journal journal;
 	int64_t committed_ms; /* cache clock */
 	int left;             /* why it did not come to its end; 0: it did */
 	struct progress progress;
 };
 
-/* Of ${d}, rename is set, and nothing else need be: what keys begin with.
- * Whatever it returns, dir_move_fini(). */
+/* Of ${d}, rename is set, and nothing else need be: what keys begin with; from
+ * now on late ones are noted.  Whatever it returns, dir_move_fini(). */
 int dir_move_init(struct dir_move *d);
 
 /* Mark all late ones busy, and copy what they are now. */

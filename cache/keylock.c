@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/keywatch.h"
 #include "s3/base/wait.h"
 
 void
@@ -23,6 +24,7 @@ keylocks_init(struct keylocks *t)
 {
 	lock_init(&t->lock);
 	list_init(&t->busy);
+	list_init(&t->watches);
 }
 
 void
@@ -51,6 +53,8 @@ mark_locked(struct keylocks *t, struct keylock *k) LOCK_HELD(t->lock)
 {
 	k->is_held = true;
 	list_append(&t->busy, &k->link);
+	for (struct list *l = t->watches.next; l != &t->watches; l = l->next)
+		keywatch_note(LIST_ENTRY(l, struct keywatch, link), k->key);
 }
 
 /* Give the mark of ${k} to the first that waits for it, and with it those
@@ -239,4 +243,39 @@ keylock_is_any_sending(struct keylocks *t)
 		sending = LIST_ENTRY(l, struct keylock, link)->is_sending;
 	lock_drop(&t->lock);
 	return sending;
+}
+
+void
+keylock_watch(struct keylocks *t, struct keywatch *w)
+{
+	lock_take(&t->lock);
+	list_append(&t->watches, &w->link);
+	for (struct list *l = t->busy.next; l != &t->busy; l = l->next)
+		keywatch_note(w, LIST_ENTRY(l, struct keylock, link)->key);
+	lock_drop(&t->lock);
+}
+
+void
+keylock_unwatch(struct keylocks *t, struct keywatch *w)
+{
+	lock_take(&t->lock);
+	list_remove(&w->link);
+	lock_drop(&t->lock);
+}
+
+int
+keylock_watched(
+    struct keylocks *t, struct keywatch *w, char ***ret, size_t *ret_count)
+{
+	int r;
+
+	lock_take(&t->lock);
+	r = w->is_short ? -ENOMEM : 0;
+	*ret = w->keys;
+	*ret_count = w->count;
+	w->keys = NULL;
+	w->count = 0;
+	w->size = 0;
+	lock_drop(&t->lock);
+	return r;
 }

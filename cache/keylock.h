@@ -14,16 +14,19 @@
 #define CACHE_KEYLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "s3/base/list.h"
 #include "s3/base/lock.h"
 
 /* Opaque types. */
+struct keywatch;
 struct waiter;
 
 struct keylocks {
 	struct lock lock;
-	struct list busy; /* [lock] struct keylock */
+	struct list busy;    /* [lock] struct keylock */
+	struct list watches; /* [lock] struct keywatch */
 };
 
 /* A key that is busy; on its owner's stack, or part of its request. */
@@ -62,6 +65,16 @@ int keylock_take_two(struct keylocks *t, const char *a, const char *b,
 void keylock_set_sending(struct keylocks *t, const char *key, bool is_sending);
 bool keylock_is_sending(struct keylocks *t, const char *key);
 bool keylock_is_any_sending(struct keylocks *t);
+
+/* From now on ${w} notes which keys below its prefix are busy, and have been;
+ * it stays where it is until it is over. */
+void keylock_watch(struct keylocks *t, struct keywatch *w);
+void keylock_unwatch(struct keylocks *t, struct keywatch *w);
+
+/* Those noted since the last time: ${*ret} and what is in it is owned.
+ * Returns: 0; -ENOMEM not all could be noted. */
+int keylock_watched(
+    struct keylocks *t, struct keywatch *w, char ***ret, size_t *ret_count);
 
 /* One that was not taken (all zero) is fine. */
 void keylock_drop(struct keylocks *t, struct keylock *k);

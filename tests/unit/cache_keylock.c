@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cache/keylock.h"
+#include "cache/keywatch.h"
 #include "s3/base/wait.h"
 
 #define TAKERS  8
@@ -409,6 +412,76 @@ test_crowd(void **state)
 	assert_memory_equal(sums, crowd.plain, sizeof(sums));
 }
 
+/* ---- watches ---- */
+
+static bool
+has_key(char **keys, size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+static void
+free_keys(char **keys, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(keys[i]);
+	free(keys);
+}
+
+static void
+mark_once(const char *key)
+{
+	struct keylock k;
+
+	assert_int_equal(keylock_take(&locks, key, NULL, &k), 0);
+	keylock_drop(&locks, &k);
+}
+
+/* What is busy below the prefix, and what comes to be; each key once, however
+ * often, as far as that takes no memory. */
+static void
+test_watch(void **state)
+{
+	struct keywatch watch;
+	struct keylock early;
+	char key[16];
+	char **keys;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(keylock_take(&locks, "d/early", NULL, &early), 0);
+	mark_once("d/over");
+	keywatch_init(&watch, "d/");
+	keylock_watch(&locks, &watch);
+	mark_once("d/");
+	mark_once("da");
+	for (int i = 0; i < 1000; i++)
+		mark_once("d/often");
+	assert_int_equal(keylock_watched(&locks, &watch, &keys, &count), 0);
+	assert_true(has_key(keys, count, "d/early"));
+	assert_true(has_key(keys, count, "d/often"));
+	assert_false(has_key(keys, count, "d/over"));
+	assert_false(has_key(keys, count, "d/"));
+	assert_false(has_key(keys, count, "da"));
+	assert_true(count < 50);
+	free_keys(keys, count);
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(key, sizeof(key), "d/%d", i);
+		mark_once(key);
+	}
+	assert_int_equal(keylock_watched(&locks, &watch, &keys, &count), 0);
+	assert_int_equal(count, 100);
+	free_keys(keys, count);
+	keylock_unwatch(&locks, &watch);
+	mark_once("d/after");
+	assert_int_equal(watch.count, 0);
+	keywatch_fini(&watch);
+	keylock_drop(&locks, &early);
+}
+
 int
 main(void)
 {
@@ -426,6 +499,7 @@ main(void)
 		    test_sending, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_crowd, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_watch, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

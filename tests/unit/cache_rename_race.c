@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cache_rename_race.c - what changes below a directory while it is renamed,
+ * and leaves no row that tells.
+ *
+ * Role:    unit test of cache/dir_move.c, keywatch.c.
+ */
+#include "tests/unit/cache_names.h"
+
+#include <unistd.h>
+
+static uint64_t dir; /* of the test: "d", with "a", "b" and "s/x" */
+
+static void *
+run_rename(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)cache_rename(
+	    cache, &AT(ROOT, "d"), &AT(ROOT, "g"), 0, NULL);
+}
+
+static void
+make_tree(void)
+{
+	uint64_t s;
+
+	list_dir(ROOT);
+	dir = make_dir(ROOT, "d");
+	create_text(dir, "a", "text a");
+	create_text(dir, "b", "text b");
+	s = make_dir(dir, "s");
+	create_text(s, "x", "text x");
+}
+
+/* "b" is another version by now, which is looked at when all else is copied. */
+static void
+write_b(void)
+{
+	struct cache_file *f = open_file(dir, "b");
+
+	assert_int_equal(cache_file_write(f, 0, "TEXT B", 6, false, NULL), 0);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	cache_file_close(f);
+}
+
+/* Rename "d" to "g", with ${change} after the copies and before the commit. */
+static void
+rename_during(void (*change)(void))
+{
+	pthread_t thread;
+	void *r;
+
+	make_tree();
+	fake_hold(s3, S3_COPY_OBJECT, true);
+	assert_int_equal(pthread_create(&thread, NULL, run_rename, NULL), 0);
+	fake_wait_held(s3, 5); /* 3 files, 2 markers */
+	tick();
+	write_b();
+	fake_hold(s3, S3_HEAD_OBJECT, true);
+	fake_hold(s3, S3_COPY_OBJECT, false);
+	while (fake_objects(s3, "g/") < 4)
+		(void)usleep(1000);
+	fake_count_reset(s3);
+	fake_hold(s3, S3_COPY_OBJECT, true);
+	fake_hold(s3, S3_HEAD_OBJECT, false);
+	while (fake_count(s3, S3_COPY_OBJECT) == 0)
+		(void)usleep(1000);
+	tick();
+	change();
+	tick();
+	fake_hold(s3, S3_COPY_OBJECT, false);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+	assert_object("g/b", "TEXT B");
+	assert_true(fake_has(s3, "g/"));
+}
+
+static void
+unlink_a(void)
+{
+	assert_int_equal(cache_unlink(cache, dir, "a", NULL), 0);
+	tick();
+}
+
+/* It is unlinked, and a listing lets the last trace of it go. */
+static void
+unlink_and_list(void)
+{
+	unlink_a();
+	assert_int_equal(db_row_listed(cache->db, dir, 0), 0);
+	list_dir(dir);
+}
+
+static void
+test_unlinked_and_listed(void **state)
+{
+	(void)state;
+	rename_during(unlink_and_list);
+	assert_false(fake_has(s3, "g/a"));
+	create_text(dir, "a", "new");
+	assert_object("g/a", "new");
+}
+
+static struct cache_file *unsent;
+
+/* It is unlinked, and another that was never sent leaves its name. */
+static void
+unlink_and_move(void)
+{
+	unlink_a();
+	unsent = create(dir, "a", "unsent");
+	tick();
+	assert_int_equal(
+	    cache_rename(cache, &AT(dir, "a"), &AT(dir, "z"), 0, NULL), 0);
+}
+
+static void
+test_unlinked_and_moved(void **state)
+{
+	(void)state;
+	rename_during(unlink_and_move);
+	assert_false(fake_has(s3, "g/a"));
+	assert_int_equal(cache_file_flush(unsent, NULL), 0);
+	cache_file_close(unsent);
+	assert_object("g/z", "unsent");
+	create_text(dir, "a", "new");
+	assert_object("g/a", "new");
+}
+
+/* With its directory, whose row takes all below it along. */
+static void
+remove_below(void)
+{
+	uint64_t s = get(dir, "s").node;
+
+	assert_int_equal(cache_unlink(cache, s, "x", NULL), 0);
+	assert_int_equal(cache_rmdir(cache, dir, "s", NULL), 0);
+}
+
+static void
+test_removed_below(void **state)
+{
+	(void)state;
+	rename_during(remove_below);
+	assert_int_equal(fake_objects(s3, "g/s"), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_unlinked_and_listed),
+		T(test_unlinked_and_moved),
+		T(test_removed_below),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
