@@ -258,12 +258,13 @@ int db_chunks_clean(struct db *db);
 
 /* ---- names that are owed to S3 ---- */
 
-/* What is to be done.  Stored: the numbers stay (1 is not of names). */
-enum intent_kind {         /* numbers after those of enum db_intent_kind */
-	INTENT_PUT = 3,    /* of a new directory, symlink, special file */
-	INTENT_MARK = 4,   /* of the marker of a directory that is there */
-	INTENT_MOVE = 5,   /* a COPY from row.base_key */
-	INTENT_DELETE = 6, /* of what is hidden */
+/* What is to be done.  Stored: the numbers stay; those of enum
+ * db_intent_kind are others. */
+enum intent_kind {
+	INTENT_PUT = 2,    /* of a new directory, symlink, special file */
+	INTENT_MARK = 3,   /* of the marker of a directory that is there */
+	INTENT_MOVE = 4,   /* a COPY from row.base_key */
+	INTENT_DELETE = 5, /* of what is hidden */
 };
 
 /*
@@ -308,7 +309,7 @@ enum db_intent_kind {
 	DB_INTENT_BYTES = 1, /* the bytes of a file, as it is, to be sent: a
 				close or fsync of them was acknowledged; one an
 				entry */
-	DB_INTENT_BASE = 2   /* what of these bytes is not local lies under
+	DB_INTENT_BASE = 6   /* what of these bytes is not local lies under
 				source_key with etag, not under its own key;
 				one an entry, and no promise by itself */
 };

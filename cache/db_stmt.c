@@ -14,6 +14,9 @@
 
 #define SELECT_ROW "SELECT " ROW_COLUMNS " FROM entry "
 
+/* Of enum intent_kind; others of the table are of enum db_intent_kind. */
+#define IS_OWED "kind BETWEEN 2 AND 5"
+
 #define SELECT_OWED "SELECT entry, kind, key, generation, state FROM intent "
 
 const char *const db_stmt_text[DB_STMT_COUNT] = {
@@ -98,16 +101,17 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_JOURNAL_EACH_KEY] =
 	    "SELECT id, generation, key, etag, token, state FROM intent"
 	    " WHERE entry = 1 AND kind = -2 AND generation = ?1 ORDER BY id",
-	[DB_OWED_GET] = SELECT_OWED "WHERE entry = ?1 AND kind > 2",
+	[DB_OWED_GET] = SELECT_OWED "WHERE entry = ?1 AND " IS_OWED,
 	[DB_OWED_DELETE_OF] = SELECT_OWED "WHERE key = ?1 AND entry <> ?2"
 					  " AND kind = ?3 LIMIT 1",
 	[DB_OWED_PUT] = "INSERT INTO intent (entry, kind, key, generation,"
 			" state, made_ms, id)"
 			" VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-	[DB_OWED_REMOVE] = "DELETE FROM intent WHERE entry = ?1 AND kind > 2",
+	[DB_OWED_REMOVE] = "DELETE FROM intent WHERE entry = ?1"
+			   " AND " IS_OWED,
 	[DB_OWED_SENT] = "UPDATE intent SET state = ?2"
-			 " WHERE entry = ?1 AND kind > 2",
-	[DB_OWED_ALL] = SELECT_OWED "WHERE kind > 2 ORDER BY id",
+			 " WHERE entry = ?1 AND " IS_OWED,
+	[DB_OWED_ALL] = SELECT_OWED "WHERE " IS_OWED " ORDER BY id",
 	[DB_INTENT_GET] =
 	    "SELECT id, entry, kind, key, source_key, etag, token,"
 	    " generation, state, made_ms FROM intent"

@@ -92,6 +92,36 @@ test_swept_without_a_row(void **state)
 	assert_int_equal(db_intent_get(db, 8, DB_INTENT_BYTES, &got), -ENOENT);
 }
 
+static bool
+count_one(void *arg, const struct intent *it)
+{
+	(void)it;
+	++*(int *)arg;
+	return true;
+}
+
+/* Names that are owed are rows of the same table. */
+static void
+test_bytes_are_no_names(void **state)
+{
+	struct db_intent base = full, got;
+	struct intent it = { 0 };
+	int names = 0;
+
+	(void)state;
+	base.kind = DB_INTENT_BASE;
+	assert_int_equal(db_intent_put(db, &base), 0);
+	assert_int_equal(db_intent_put(db, &full), 0);
+	assert_int_equal(db_owed_get(db, 77, &it), -ENOENT);
+	assert_int_equal(db_owed_each(db, count_one, &names), 0);
+	assert_int_equal(names, 0);
+	assert_int_equal(db_owed_remove(db, 77), 0);
+	assert_int_equal(db_intent_get(db, 77, DB_INTENT_BASE, &got), 0);
+	db_intent_fini(&got);
+	assert_int_equal(db_intent_drop(db, 77, DB_INTENT_BASE), 0);
+	assert_int_equal(db_intent_drop(db, 77, DB_INTENT_BYTES), 0);
+}
+
 int
 main(void)
 {
@@ -99,6 +129,7 @@ main(void)
 		T(test_kept_until_dropped),
 		T(test_texts_may_be_absent),
 		T(test_swept_without_a_row),
+		T(test_bytes_are_no_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
