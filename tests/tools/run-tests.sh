@@ -9,7 +9,7 @@
 #   PAILFS_BUILD    the folder with pailfs and pailctl, absolute
 #   PAILFS_FLAVOUR  "", asan or tsan: limits of memory and time differ
 #   PAILFS_WRAP     words to put before a program of ours, may be empty
-#   PAILFS_TOOLS    the folder whose bin/ has versitygw
+#   PAILFS_TOOLS    the folder whose bin/ has versitygw, pjdfstest and fsx
 # A daemon has no terminal to complain to, so the sanitizers write to files; a
 # file that is there at the end fails the run.
 set -uo pipefail
@@ -91,10 +91,13 @@ run_faults()
 	done
 }
 
+# Most tests wait most of the time, so more of them run at once than there are
+# processors.  (-n 0 among the arguments: one after the other.)
 run_sys()
 {
 	local r=0
-	build/venv/bin/python -m pytest -p no:cacheprovider tests/sys "$@" \
+	build/venv/bin/python -m pytest -p no:cacheprovider \
+		-n $(($(nproc) + 1)) --dist worksteal tests/sys "$@" \
 		</dev/null || r=$?
 	if take_reports; then
 		echo "FAIL: the $flavour build complained, see above"
