@@ -11,6 +11,7 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
+#include "cache/snapshot.h"
 #include "cache/writeback.h"
 
 static bool
@@ -52,8 +53,11 @@ cover_commit_locked(struct entry *e)
 	r = chunk_flush(&e->chunk);
 	if (r == 0)
 		r = put_intent(e);
+	if (r == 0)
+		r = snapshot_drop_locked(e);
 	r = change_end(&ch, r);
 	if (r == 0) {
+		snapshot_over_locked(e);
 		e->has_intent = true;
 		e->covered_generation = e->generation;
 	}

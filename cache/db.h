@@ -306,12 +306,15 @@ int db_owed_each(struct db *db, db_owed_fn *fn, void *arg);
 
 /* What is owed.  Stored: the numbers stay. */
 enum db_intent_kind {
-	DB_INTENT_BYTES = 1, /* the bytes of a file, as it is, to be sent: a
-				close or fsync of them was acknowledged; one an
-				entry */
-	DB_INTENT_BASE = 6   /* what of these bytes is not local lies under
-				source_key with etag, not under its own key;
-				one an entry, and no promise by itself */
+	DB_INTENT_BYTES = 1,   /* the bytes of a file, as it is, to be sent: a
+				  close or fsync of them was acknowledged; one an
+				  entry */
+	DB_INTENT_BASE = 6,    /* what of these bytes is not local lies under
+				  source_key with etag, not under its own key;
+				  one an entry, and no promise by itself */
+	DB_INTENT_SNAPSHOT = 7 /* the bytes that are owed are in chunk file
+				  generation: that of the row was changed
+				  since (snapshot.h) */
 };
 
 struct db_intent {

@@ -80,7 +80,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	    "UPDATE chunk SET dirty = NULL WHERE"
 	    " coalesce(length(dirty), 0) > 0 AND node NOT IN"
 	    " (SELECT node FROM entry INDEXED BY entry_pending"
-	    " WHERE (" SCHEMA_IS_PENDING ") AND byte_state <> 0)",
+	    " WHERE (" SCHEMA_IS_PENDING ") AND byte_state <> 0)"
+	    " AND node NOT IN (SELECT generation FROM intent WHERE kind = 7)",
 	[DB_CHUNK_NEXT] = "SELECT node FROM chunk WHERE node >= ?1"
 			  " AND bytes > 0 ORDER BY node LIMIT 1",
 	[DB_CRC_GET] = "SELECT data FROM crc WHERE node = ?1 AND page = ?2",

@@ -104,9 +104,17 @@ load_intents(struct entry *e)
 	}
 	r = db_intent_get(e->cache->db, e->ino, DB_INTENT_BYTES, &owed);
 	e->has_intent = r == 0;
-	if (r == 0)
+	if (r == 0) {
 		e->dirty_ms = owed.made_ms;
+		e->synced_generation = e->generation; /* perhaps */
+	}
 	db_intent_fini(&owed);
+	if (r == 0) {
+		r = db_intent_get(
+		    e->cache->db, e->ino, DB_INTENT_SNAPSHOT, &owed);
+		e->snapshot = owed.generation;
+		db_intent_fini(&owed);
+	}
 	/* An upload was asked for before. */
 	if (e->has_intent || e->state != BYTES_DIRTY)
 		e->covered_generation = e->generation;
@@ -251,6 +259,8 @@ entry_put(struct entry *e)
 	list_remove(&e->link);
 	node = e->node;
 	superseded = e->is_superseded; /* nobody else is left to set it */
+	if (superseded && e->snapshot != 0)
+		(void)chunk_delete(c, e->snapshot); /* as below */
 	entry_set_modified_locked(e, false);
 	stats_sub(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
 	(void)entry_set_base_locked(e, NULL, NULL); /* to forget it is easy */

@@ -70,6 +70,9 @@ struct entry {
 	bool is_flushing;            /* [e] a flush is queued or under way */
 	bool is_modified;            /* [e] size and times are not the row's */
 	bool has_intent;             /* [e] the database says it is owed */
+	uint64_t snapshot;           /* [e] the chunk file of what is owed, if
+					it was changed since; 0 */
+	uint64_t synced_generation;  /* [e] safe from the loss of power, here */
 	bool is_late;           /* [e] its time came while it was written */
 	bool is_noting;         /* [e] in a list of writeback.h */
 	int64_t mtime_ns;       /* [e] of the last write; 0: the row's */

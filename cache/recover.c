@@ -12,6 +12,7 @@
 #include "cache/facts.h"
 #include "cache/recover.h"
 #include "cache/recover_name.h"
+#include "cache/snapshot.h"
 #include "cache/sweep.h"
 #include "cache/unfinished.h"
 #include "cache/view.h"
@@ -121,25 +122,38 @@ keep(struct change *ch)
 	return r;
 }
 
-/* The row, as far as its bytes go.  ${*ret_id}: the row that owes them. */
+/* Rows that owe bytes; 0: none. */
+struct owner {
+	uint64_t id;
+	uint64_t beside; /* what was changed of it: first, it lies over what
+			    that replaces */
+};
+
+/* The row, as far as its bytes go. */
 static int
-settle_bytes(struct change *ch, uint64_t *ret_id, bool *ret_gone)
+settle_bytes(struct change *ch, struct owner *ret, bool *ret_gone)
 {
+	uint64_t snapshot;
 	bool covered = false;
 	int r;
 
 	*ret_gone = false;
 	if (!view_is_visible(&ch->row))
 		return 0; /* its name goes: nothing is sent */
-	*ret_id = ch->row.id;
+	ret->id = ch->row.id;
 	if (ch->row.byte_state == BYTES_CLEAN) {
 		*ret_gone = ch->row.name_state == NAME_CREATING;
 		return 0;
 	}
+	r = snapshot_find(ch->cache, ch->row.id, &snapshot);
+	if (r == 0)
+		r = unfinished_split(ch, snapshot, &ret->beside);
+	if (r <= 0 && r != -ENOENT)
+		return r;
 	r = is_covered(ch->cache, &ch->row, &covered);
 	if (r == 0)
 		r = covered ? keep(ch) : 1;
-	return r == 1 ? unfinished_keep(ch, ret_id, ret_gone) : r;
+	return r == 1 ? unfinished_keep(ch, &ret->id, ret_gone) : r;
 }
 
 /* ${owed}: it is left alone, or that is not known. */
@@ -151,7 +165,7 @@ leave(struct change *ch, int owed)
 
 /* Bring the row to a state that can be gone on from. */
 static int
-settle(struct cache *c, uint64_t id, uint64_t *ret_id)
+settle(struct cache *c, uint64_t id, struct owner *ret)
 {
 	struct change ch;
 	bool gone = false;
@@ -172,25 +186,25 @@ settle(struct cache *c, uint64_t id, uint64_t *ret_id)
 		change_name(&ch, NAME_ON_REPLACED);
 		return change_end_remove(&ch);
 	}
-	r = settle_bytes(&ch, ret_id, &gone);
+	r = settle_bytes(&ch, ret, &gone);
 	if (r < 0 || !gone)
 		return change_end(&ch, r);
 	log_warn("'%s' was being made when the last mount ended without "
 		 "unmounting: it is not kept",
 	    ch.row.name);
-	*ret_id = 0;
+	ret->id = 0;
 	return change_end_remove(&ch);
 }
 
-/* Put what row ${id} owes on its way again. */
+/* Put what row ${id} owes on its way again; 0: nothing. */
 static int
 resume(struct cache *c, uint64_t id)
 {
 	AUTO(row_fini) struct row row = { 0 };
 	struct entry *e;
-	int r = db_row_by_id(c->db, id, &row);
+	int r = id == 0 ? 0 : db_row_by_id(c->db, id, &row);
 
-	if (r < 0)
+	if (r < 0 || id == 0)
 		return r;
 	if (row.byte_state != BYTES_CLEAN) {
 		r = entry_get(c, row.node, &e);
@@ -224,13 +238,15 @@ recover_run(struct cache *c)
 	if (r == 0)
 		r = o.r;
 	for (size_t i = 0; r == 0 && i < o.count; i++) {
-		uint64_t id = 0;
+		struct owner owner = { 0 };
 
 		if (dir_recover_hides(c, o.ids[i]))
 			continue;
-		r = settle(c, o.ids[i], &id);
-		if (r == 0 && id != 0)
-			r = resume(c, id);
+		r = settle(c, o.ids[i], &owner);
+		if (r == 0)
+			r = resume(c, owner.beside);
+		if (r == 0)
+			r = resume(c, owner.id);
 	}
 	free(o.ids);
 	if (r == 0)

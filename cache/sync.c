@@ -43,14 +43,24 @@ sync_is_local(const struct cache *c)
 int
 sync_file(struct entry *e, struct waiter *w)
 {
+	uint64_t generation;
 	int r;
 
 	if (!sync_is_local(e->cache))
 		return upload_flush(e, w);
+	lock_take(&e->lock);
+	generation = e->generation;
+	lock_drop(&e->lock);
 	r = sync_close(e, w);
 	if (r == 0) /* the descriptor stays as long as the entry */
 		r = chunk_sync(&e->chunk);
-	return r == 0 ? db_sync(e->cache->db) : r;
+	if (r == 0)
+		r = db_sync(e->cache->db);
+	lock_take(&e->lock);
+	if (r == 0 && e->synced_generation < generation)
+		e->synced_generation = generation;
+	lock_drop(&e->lock);
+	return r;
 }
 
 /* The last program that could write it has closed it. */

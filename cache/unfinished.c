@@ -120,8 +120,6 @@ put_base(struct cache *c, const struct row *row, uint64_t id)
 	base.made_ms = cache_now_ms(c);
 	if (r == 0)
 		r = db_intent_put(c->db, &base);
-	if (r == 0)
-		r = db_intent_drop(c->db, row->id, DB_INTENT_BASE);
 	buf_fini(&key);
 	db_intent_fini(&base);
 	return r;
@@ -146,6 +144,7 @@ insert_beside(struct cache *c, const struct row *row, const struct facts *facts,
 	text_set(&beside.name, TAKE(name));
 	text_set(&beside.etag, NULL);
 	text_set(&beside.version_id, NULL);
+	text_set(&beside.base_key, NULL);
 	beside.kind = ROW_FILE;
 	beside.name_state = (int)name_state;
 	beside.attr_state = ATTRS_METADIRTY;
@@ -194,7 +193,52 @@ split(struct change *ch, const struct facts *facts, uint64_t *ret_id)
 	if (r == 0)
 		r = db_row_put(ch->cache->db, &ch->row);
 	was.node = node;
-	return r == 0 ? insert_beside(ch->cache, &was, facts, ret_id) : r;
+	if (r == 0)
+		r = insert_beside(ch->cache, &was, facts, ret_id);
+	return r == 0 ? db_intent_drop(ch->cache->db, was.id, DB_INTENT_BASE)
+		      : r;
+}
+
+/* The row goes on with the bytes of ${snapshot}; ${was} is what it was. */
+static int
+take_snapshot(struct change *ch, uint64_t snapshot, const struct facts *facts,
+    struct row *was)
+{
+	int r = row_copy(was, &ch->row);
+
+	ch->row.node = snapshot;
+	ch->row.size = facts->size;
+	if (r == 0 && ch->row.byte_state == BYTES_UPLOADING)
+		r = change_bytes(ch, BYTES_ON_PUT_LOST);
+	/* One row a node, as above. */
+	if (r == 0)
+		r = db_row_put(ch->cache->db, &ch->row);
+	return r == 0 ? db_intent_drop(
+			    ch->cache->db, ch->row.id, DB_INTENT_SNAPSHOT)
+		      : r;
+}
+
+int
+unfinished_split(struct change *ch, uint64_t snapshot, uint64_t *ret_id)
+{
+	AUTO(row_fini) struct row was = { 0 };
+	struct cache *c = ch->cache;
+	struct facts facts, changed;
+	int r = facts_mend(c, snapshot, &facts);
+
+	*ret_id = 0;
+	if (r == 0 && !facts.is_known)
+		return 1;
+	if (r == 0)
+		r = facts_mend(c, ch->row.node, &changed);
+	if (r == 0)
+		r = take_snapshot(ch, snapshot, &facts, &was);
+	if (r < 0)
+		return r;
+	if (changed.size > 0)
+		return insert_beside(c, &was, &changed, ret_id);
+	chunk_delete(c, was.node); /* it was emptied, and no more */
+	return 0;
 }
 
 /* Nothing is kept. */

@@ -26,4 +26,13 @@ struct change;
  */
 int unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone);
 
+/**
+ * unfinished_split(ch, snapshot, ret_id):
+ * Likewise, where what a close had covered is in chunk file ${snapshot}
+ * (snapshot.h): that is the row's from now on, and owed still.  ${*ret_id}: the
+ * row of what was changed since; 0: none.
+ * Returns: 0; 1 there is no such file; -errno.
+ */
+int unfinished_split(struct change *ch, uint64_t snapshot, uint64_t *ret_id);
+
 #endif

@@ -16,6 +16,7 @@
 #include "cache/flush.h"
 #include "cache/headers.h"
 #include "cache/parts.h"
+#include "cache/snapshot.h"
 #include "cache/upload.h"
 #include "cache/verify.h"
 #include "cache/writeback.h"
@@ -75,6 +76,25 @@ choose_token(struct flush *f, struct row *row)
 	return row->token == NULL ? -ENOMEM : 0;
 }
 
+/* The key is ours: what is said to be sent is not any more. */
+static int
+begin_states(struct change *ch)
+{
+	int r = 0;
+
+	if (ch->row.attr_state == ATTRS_SENDING)
+		change_attrs(ch, ATTRS_ON_SEND_LOST);
+	if (ch->row.attr_state == ATTRS_UNSURE)
+		change_attrs(ch, ATTRS_ON_SETTLED_OLD);
+	if (ch->row.byte_state == BYTES_UNSURE)
+		r = change_bytes(ch, BYTES_ON_SETTLED_OLD);
+	if (r == 0)
+		r = change_bytes(ch, BYTES_ON_FLUSH);
+	if (r == 0)
+		change_attrs(ch, ATTRS_ON_FOLD);
+	return r;
+}
+
 /*
  * The row, and with it the version, is on its way from here on.  What an
  * earlier try left open counts as not sent: the look at the object that this
@@ -93,18 +113,9 @@ begin_row(struct flush *f)
 		return r == -ENOENT ? -ESTALE : r;
 	if (!change_has_key(&ch, f->key))
 		return change_end(&ch, -EAGAIN);
-	/* The key is ours: what is said to be sent is not any more. */
-	if (ch.row.attr_state == ATTRS_SENDING)
-		change_attrs(&ch, ATTRS_ON_SEND_LOST);
-	if (ch.row.attr_state == ATTRS_UNSURE)
-		change_attrs(&ch, ATTRS_ON_SETTLED_OLD);
 	r = choose_token(f, &ch.row);
-	if (r == 0 && ch.row.byte_state == BYTES_UNSURE)
-		r = change_bytes(&ch, BYTES_ON_SETTLED_OLD);
 	if (r == 0)
-		r = change_bytes(&ch, BYTES_ON_FLUSH);
-	if (r == 0)
-		change_attrs(&ch, ATTRS_ON_FOLD);
+		r = begin_states(&ch);
 	ch.row.size = e->size;
 	f->has_times = e->mtime_ns == 0;
 	if (e->mtime_ns != 0) {
@@ -117,9 +128,12 @@ begin_row(struct flush *f)
 		r = chunk_flush(&e->chunk);
 	if (r == 0)
 		r = row_copy(&f->row, &ch.row);
+	if (r == 0) /* this generation is owed now, whole */
+		r = snapshot_drop_locked(e);
 	r = change_end(&ch, r);
 	if (r < 0)
 		return r;
+	snapshot_over_locked(e);
 	e->mtime_ns = 0;
 	if (e->state == BYTES_UNSURE)
 		(void)state_bytes_apply(&e->state, BYTES_ON_SETTLED_OLD);

@@ -14,6 +14,7 @@
 #include "cache/fetch.h"
 #include "cache/nameless.h"
 #include "cache/parts.h"
+#include "cache/snapshot.h"
 #include "cache/verify.h"
 #include "cache/write.h"
 #include "cache/writeback.h"
@@ -97,6 +98,8 @@ begin_locked(struct entry *e, uint64_t *off, uint64_t *end, bool append,
 	}
 	if (e->state == BYTES_CLEAN || e->state == BYTES_CONFLICT)
 		r = mark_row(e);
+	else
+		r = snapshot_take_locked(e);
 	if (r == 0)
 		fetch_cancel_whole(e);
 	return r;
@@ -232,19 +235,21 @@ make_room(struct cache *c, uint64_t len, struct waiter *w)
 	}
 }
 
-/* Room for a change of [off, end): also for the zeros before it. */
+/* Room for a change of [off, end): also for the zeros before it, and for what
+ * is set aside first. */
 static int
 reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
     uint64_t *ret)
 {
-	uint64_t size;
+	uint64_t size, aside;
 
 	lock_take(&e->lock);
 	size = e->size;
+	aside = snapshot_room_locked(e);
 	lock_drop(&e->lock);
 	if (end > S3_OBJECT_MAX)
 		return -EFBIG;
-	*ret = end > size + len ? end - size : len;
+	*ret = aside + (end > size + len ? end - size : len);
 	return w == NULL ? evict_reserve(e->cache->evict, *ret)
 			 : make_room(e->cache, *ret, w);
 }

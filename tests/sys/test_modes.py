@@ -113,28 +113,64 @@ def test_changed_and_closed(s3, bucket, proxy, mounted, sync):
 
 
 @pytest.mark.parametrize("sync", LOCAL)
-def test_written_after_the_close(s3, bucket, proxy, mounted, sync):
-    """It stands under its name as it is, as on a disk."""
+@pytest.mark.parametrize("size", (0, 100, 3 * MIB))
+def test_p1_changed_after_the_close(s3, bucket, proxy, mounted, sync, size):
+    """What was closed is the file, what came after it is kept beside."""
     m = mounted(sync)
     cut(proxy)
-    (m.path / "f").write_bytes(b"a" * 300_000)
-    job = writing(m.path / "f", 1000, 299_500)
+    data = noise(size)
+    (m.path / "f").write_bytes(data)
+    (m.path / "g").write_bytes(data)
+    jobs = [writing(m.path / "f", 1000, size // 2),
+            writing(m.path / "f", 10, size + 5000),
+            writing(m.path / "g", 7, call="anew")]
+    assert (m.path / "g").read_bytes() == b"x" * 7
     restart(m, proxy)
-    end(job)
+    for job in jobs:
+        end(job)
     settle(m)
-    got = stored.body(s3, bucket, "f")
-    assert got[:299_500] == b"a" * 299_500 and len(got) <= 300_500
-    assert (m.path / "f").read_bytes() == got
+    both = bytearray(data.ljust(size + 5010, b"\0"))
+    both[size // 2:size // 2 + 1000] = b"x" * 1000
+    both[size + 5000:] = b"x" * 10
+    for name, changed in (("f", both), ("g", b"x" * 7)):
+        assert stored.body(s3, bucket, name) == data
+        assert (m.path / name).read_bytes() == data
+        (key,) = modes.unfinished(s3, bucket, name)
+        assert stored.body(s3, bucket, key) == changed
+
+
+@pytest.mark.parametrize("sync", LOCAL)
+def test_p1_changed_and_closed_again(s3, bucket, proxy, mounted, sync):
+    """The newest that was closed is the file; nothing else is left."""
+    s3.put_object(Bucket=bucket, Key="f", Body=b"old" * 100)
+    m = mounted(sync)
+    assert (m.path / "f").read_bytes() == b"old" * 100
+    cut(proxy)
+    used = chunks(m)
+    for i in range(3):
+        with open(m.path / "f", "r+b") as f:
+            f.seek(i * 100)
+            f.write(b"%d" % i * 100)
+    assert chunks(m) == used
+    restart(m, proxy)
+    settle(m)
+    assert stored.body(s3, bucket, "f") == b"0" * 100 + b"1" * 100 + b"2" * 100
     assert modes.unfinished(s3, bucket, "f") == []
+
+
+def chunks(m):
+    """How many chunk files there are."""
+    return sum(p.is_file() for p in m.cache.glob("*/chunks/*/*"))
 
 
 @pytest.mark.parametrize("sync", LOCAL)
 def test_emptied_after_the_close(s3, bucket, proxy, mounted, sync):
-    """What a truncation let go of does not come back."""
+    """What a truncation let go of does not come back; what was closed does."""
     s3.put_object(Bucket=bucket, Key="f", Body=b"old" * 100)
     m = mounted(sync)
     fd = os.open(m.path / "f", os.O_WRONLY)
     cut(proxy)
+    os.ftruncate(fd, 0)
     os.write(fd, b"new")
     assert close(fd) == 0
     job = writing(m.path / "g", 1)      # another one, which is not closed
@@ -145,7 +181,8 @@ def test_emptied_after_the_close(s3, bucket, proxy, mounted, sync):
     proxy.clear()
     m.start()
     settle(m)
-    assert stored.body(s3, bucket, "f") == b""
+    assert stored.body(s3, bucket, "f") == b"new"
+    assert modes.unfinished(s3, bucket, "f") == []
 
 
 def test_power_loss_after_fsync(s3, bucket, proxy, mounted, tmp_path):
