@@ -20,8 +20,15 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
+/* Rows that owe bytes; 0: none. */
+struct owner {
+	uint64_t id;
+	uint64_t beside; /* what was changed of it: first, it lies over what
+			    that replaces */
+};
+
 struct owing {
-	uint64_t *ids; /* owned */
+	struct owner *all; /* owned */
 	size_t count;
 	size_t size;
 	int r;
@@ -34,16 +41,16 @@ note_row(void *arg, const struct row *row)
 
 	if (o->count == o->size) {
 		size_t size = o->size == 0 ? 64 : o->size * 2;
-		void *p = realloc(o->ids, size * sizeof(*o->ids));
+		void *p = reallocarray(o->all, size, sizeof(*o->all));
 
 		if (p == NULL) {
 			o->r = -ENOMEM;
 			return false;
 		}
-		o->ids = p;
+		o->all = p;
 		o->size = size;
 	}
-	o->ids[o->count++] = row->id;
+	o->all[o->count++] = (struct owner){ .id = row->id };
 	return true;
 }
 
@@ -122,13 +129,6 @@ keep(struct change *ch)
 	return r;
 }
 
-/* Rows that owe bytes; 0: none. */
-struct owner {
-	uint64_t id;
-	uint64_t beside; /* what was changed of it: first, it lies over what
-			    that replaces */
-};
-
 /* The row, as far as its bytes go. */
 static int
 settle_bytes(struct change *ch, struct owner *ret, bool *ret_gone)
@@ -163,13 +163,16 @@ leave(struct change *ch, int owed)
 	return change_end(ch, owed < 0 ? owed : 0);
 }
 
-/* Bring the row to a state that can be gone on from. */
+/* Bring row ${ret->id} to a state that can be gone on from. */
 static int
-settle(struct cache *c, uint64_t id, struct owner *ret)
+settle(struct cache *c, struct owner *ret)
 {
+	uint64_t id = ret->id;
 	struct change ch;
 	bool gone = false;
 	int r, owed, taken;
+
+	ret->id = 0;
 
 	r = change_begin(c, id, &ch);
 	if (r < 0)
@@ -220,6 +223,22 @@ resume(struct cache *c, uint64_t id)
 	return 0;
 }
 
+static int
+settle_all(struct cache *c, struct owing *o)
+{
+	int r = db_rows_pending(c->db, note_row, o);
+
+	if (r == 0)
+		r = o->r;
+	for (size_t i = 0; r == 0 && i < o->count; i++) {
+		if (dir_recover_hides(c, o->all[i].id))
+			o->all[i].id = 0;
+		else
+			r = settle(c, &o->all[i]);
+	}
+	return r;
+}
+
 int
 recover_run(struct cache *c)
 {
@@ -234,22 +253,15 @@ recover_run(struct cache *c)
 	if (r == 0 && !c->was_clean)
 		r = db_chunks_clean(c->db);
 	if (r == 0)
-		r = db_rows_pending(c->db, note_row, &o);
-	if (r == 0)
-		r = o.r;
-	for (size_t i = 0; r == 0 && i < o.count; i++) {
-		struct owner owner = { 0 };
-
-		if (dir_recover_hides(c, o.ids[i]))
-			continue;
-		r = settle(c, o.ids[i], &owner);
-		if (r == 0)
-			r = resume(c, owner.beside);
-		if (r == 0)
-			r = resume(c, owner.id);
-	}
-	free(o.ids);
+		r = settle_all(c, &o);
+	/* Before bytes leave: they take the place of what is owed a DELETE. */
 	if (r == 0)
 		r = recover_names(c);
+	for (size_t i = 0; r == 0 && i < o.count; i++) {
+		r = resume(c, o.all[i].beside);
+		if (r == 0)
+			r = resume(c, o.all[i].id);
+	}
+	free(o.all);
 	return r == 0 ? sweep_run(c) : r;
 }

@@ -198,8 +198,9 @@ is_own_copy(struct file_move *f)
 	struct name_look look = { 0 };
 	bool same = false;
 
+	/* Of what was changed since, the size is another. */
 	if (name_look(m->cache, m->new_key, &look) == 0 &&
-	    look.size == m->from.size)
+	    (m->from.byte_state != BYTES_CLEAN || look.size == m->from.size))
 		same =
 		    (look.token != NULL &&
 			text_same(look.token, m->from.token)) ||

@@ -188,6 +188,49 @@ def test_p1_a_new_directory_is_there_after_a_kill(server, s3, bucket, proxy,
     assert set(stored.keys(s3, bucket)) == {"new/", "new/third/"}
 
 
+def test_p3_replaced_before_a_kill(server, s3, bucket, proxy, mount, mode):
+    """The next mount knows what is there as its own, too."""
+    m = mounted(server, bucket, proxy, mount, FILES, sync=mode)
+    m.remount(write_delay=LONG_MS)
+    run("find", m.path)
+    (m.path / "new").write_bytes(b"saved")
+    os.rename(m.path / "new", m.path / "old")
+    os.unlink(m.path / "gone")
+    (m.path / "gone").write_bytes(b"made anew")
+    m.kill9()
+    m.remount(write_delay=100)
+    settle(m)
+    assert s3_files(s3, bucket) == {**FILES, "old": b"saved",
+                                    "gone": b"made anew"}
+
+
+def test_p3_a_copy_that_s3_has_is_no_conflict(server, s3, bucket, proxy, mount,
+                                              mode):
+    """Of a file that was changed before it was renamed."""
+    m = mounted(server, bucket, proxy, mount, FILES, sync=mode)
+    m.remount(write_delay=LONG_MS)
+    with open(m.path / "a", "ab") as f:
+        f.write(b", and more")
+    os.rename(m.path / "a", m.path / "b")
+    m.kill9()
+    proxy.fault("hold", op="CopyObject", when="after", nth=1)
+    m.remount(write_delay=100)
+    proxy.wait_held()
+    m.kill9()
+    proxy.restore()
+    proxy.wait_idle()
+    m.start()
+    settle(m)
+    left = {**FILES, "b": b"bytes of a, and more"}
+    del left["a"]
+    assert s3_files(s3, bucket) == left
+
+
+def s3_files(s3, bucket):
+    return {key: stored.body(s3, bucket, key)
+            for key in stored.keys(s3, bucket)}
+
+
 def test_p1_waits_where_it_says(server, s3, bucket, proxy, mount):
     """sync=close: S3 has it when the call returns."""
     m = mounted(server, bucket, proxy, mount, FILES)
