@@ -256,11 +256,15 @@ drop(struct mover *m, struct moved *k, struct waiter *w)
 
 /* A copy was sent and not answered: is it there? */
 static int
-settle(struct mover *m, struct moved *k, const char *new_key, struct waiter *w)
+settle(struct mover *m, struct moved *k, struct waiter *w)
 {
+	AUTO_FREE char *new_key = mover_new_key(m, k->key);
 	struct s3_call call;
-	int r = head(m, new_key, w, &call);
+	int r;
 
+	if (new_key == NULL)
+		return -ENOMEM;
+	r = head(m, new_key, w, &call);
 	if (r == -ENOENT)
 		k->state = MOVED_LISTED;
 	else if (r == 0 && text_same(call.object.etag, k->etag) &&
@@ -283,8 +287,6 @@ copy_again(struct mover *m, struct moved *k, struct waiter *w)
 		.key = new_key };
 	int r = new_key == NULL ? -ENOMEM : 0;
 
-	if (r == 0 && k->state == MOVED_UNSURE)
-		r = settle(m, k, new_key, w);
 	what.if_match = k->state == MOVED_COPIED ? k->new_etag : NULL;
 	what.if_absent = k->state != MOVED_COPIED && !k->may_replace;
 	if (r == 0)
@@ -352,8 +354,14 @@ int
 mover_again(struct mover *m, struct moved *k, struct waiter *w)
 {
 	struct s3_call call;
-	int r = head(m, k->key, w, &call);
+	int r = 0;
 
+	/* Of the version that was sent, which need not be there any more. */
+	if (k->state == MOVED_UNSURE)
+		r = settle(m, k, w);
+	if (r < 0)
+		return r;
+	r = head(m, k->key, w, &call);
 	if (r == 0)
 		r = take_head(m, k, &call.object);
 	if (r == 0 && is_marker(k))

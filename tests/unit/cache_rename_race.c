@@ -146,6 +146,51 @@ test_removed_below(void **state)
 	assert_int_equal(fake_objects(s3, "g/s"), 0);
 }
 
+/* Rename "d" to "g": the answers to its copies are lost, and ${change} is made
+ * before it looks what came of them. */
+static void
+rename_unsure(void (*change)(void))
+{
+	pthread_t thread;
+	void *r;
+
+	make_tree();
+	fake_count_reset(s3);
+	fake_lose(s3, S3_COPY_OBJECT, 5);
+	fake_hold(s3, S3_HEAD_OBJECT, true);
+	assert_int_equal(pthread_create(&thread, NULL, run_rename, NULL), 0);
+	while (fake_count(s3, S3_HEAD_OBJECT) == 0)
+		(void)usleep(1000);
+	tick();
+	change();
+	tick();
+	fake_hold(s3, S3_HEAD_OBJECT, false);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+	/* It did not begin anew. */
+	assert_int_equal(fake_count(s3, S3_LIST_OBJECTS), 1);
+}
+
+static void
+test_unsure_unlinked(void **state)
+{
+	(void)state;
+	rename_unsure(unlink_a);
+	assert_false(fake_has(s3, "g/a"));
+	create_text(dir, "a", "new");
+	assert_object("g/a", "new");
+}
+
+static void
+test_unsure_written(void **state)
+{
+	(void)state;
+	rename_unsure(write_b);
+	assert_object("g/b", "TEXT B");
+	assert_int_equal(fake_objects(s3, "g/"), 5);
+}
+
 int
 main(void)
 {
@@ -153,6 +198,8 @@ main(void)
 		T(test_unlinked_and_listed),
 		T(test_unlinked_and_moved),
 		T(test_removed_below),
+		T(test_unsure_unlinked),
+		T(test_unsure_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
