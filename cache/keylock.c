@@ -53,7 +53,8 @@ mark_locked(struct keylocks *t, struct keylock *k) LOCK_HELD(t->lock)
 {
 	k->is_held = true;
 	list_append(&t->busy, &k->link);
-	for (struct list *l = t->watches.next; l != &t->watches; l = l->next)
+	for (struct list *l = t->watches.next; !k->is_look && l != &t->watches;
+	     l = l->next)
 		keywatch_note(LIST_ENTRY(l, struct keywatch, link), k->key);
 }
 
@@ -117,9 +118,9 @@ clear(struct keylock *k)
 	memset(k, 0, sizeof(*k));
 }
 
-int
-keylock_take(
-    struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret)
+static int
+take_key(struct keylocks *t, const char *key, bool is_look, struct waiter *w,
+    struct keylock *ret)
 {
 	char *copy = strdup(key);
 	struct waiter own;
@@ -129,6 +130,7 @@ keylock_take(
 	if (copy == NULL)
 		return -ENOMEM;
 	ret->key = copy;
+	ret->is_look = is_look;
 	list_init(&ret->link);
 	list_init(&ret->waiters);
 	if (w == NULL)
@@ -141,6 +143,20 @@ keylock_take(
 	if (r < 0)
 		clear(ret);
 	return r;
+}
+
+int
+keylock_take(
+    struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret)
+{
+	return take_key(t, key, false, w, ret);
+}
+
+int
+keylock_look(
+    struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret)
+{
+	return take_key(t, key, true, w, ret);
 }
 
 int
@@ -250,8 +266,12 @@ keylock_watch(struct keylocks *t, struct keywatch *w)
 {
 	lock_take(&t->lock);
 	list_append(&t->watches, &w->link);
-	for (struct list *l = t->busy.next; l != &t->busy; l = l->next)
-		keywatch_note(w, LIST_ENTRY(l, struct keylock, link)->key);
+	for (struct list *l = t->busy.next; l != &t->busy; l = l->next) {
+		const struct keylock *k = LIST_ENTRY(l, struct keylock, link);
+
+		if (!k->is_look)
+			keywatch_note(w, k->key);
+	}
 	lock_drop(&t->lock);
 }
 

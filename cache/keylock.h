@@ -37,6 +37,7 @@ struct keylock {
 	struct waiter *waiter; /* of its owner, while that waits */
 	bool is_held;          /* [lock] until taken, then its owner's */
 	bool is_sending;       /* [lock] */
+	bool is_look;          /* no watch notes it */
 };
 
 void keylocks_init(struct keylocks *t);
@@ -51,7 +52,11 @@ void keylocks_fini(struct keylocks *t); /* nothing is busy */
 int keylock_take(
     struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret);
 
-/* Likewise, but -EBUSY where it would have to wait. */
+/* Likewise, for who only looks at what is there: no watch notes it. */
+int keylock_look(
+    struct keylocks *t, const char *key, struct waiter *w, struct keylock *ret);
+
+/* As keylock_take(), but -EBUSY where it would have to wait. */
 int keylock_try(struct keylocks *t, const char *key, struct keylock *ret);
 
 /* Both, in the order that cannot deadlock; equal keys: the second is not

@@ -254,6 +254,23 @@ drop(struct mover *m, struct moved *k, struct waiter *w)
 	return r;
 }
 
+/* Whether ${object} is one of the same version as the original is now: a server
+ * may look at one version and copy the next. */
+static int
+is_as_original(struct mover *m, const struct moved *k,
+    const struct s3_object *object, struct waiter *w)
+{
+	struct s3_call call;
+	int r = head(m, k->key, w, &call);
+
+	if (r == 0)
+		r = object->etag != NULL &&
+		    text_same(object->etag, call.object.etag) &&
+		    object->size == call.object.size;
+	s3_call_fini(&call);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* A copy was sent and not answered: is it there? */
 static int
 settle(struct mover *m, struct moved *k, struct waiter *w)
@@ -265,15 +282,19 @@ settle(struct mover *m, struct moved *k, struct waiter *w)
 	if (new_key == NULL)
 		return -ENOMEM;
 	r = head(m, new_key, w, &call);
-	if (r == -ENOENT)
+	if (r == 0) {
+		r = text_same(call.object.etag, k->etag) &&
+		    call.object.size == k->size;
+		if (r == 0)
+			r = is_as_original(m, k, &call.object, w);
+		if (r > 0)
+			mover_copied(m, k, &call.object);
+		r = r == 0 ? -ESTALE : r;
+	} else if (r == -ENOENT) {
 		k->state = MOVED_LISTED;
-	else if (r == 0 && text_same(call.object.etag, k->etag) &&
-		 call.object.size == k->size)
-		mover_copied(m, k, &call.object);
-	else if (r == 0)
-		r = -ESTALE;
+	}
 	s3_call_fini(&call);
-	return r == -ENOENT ? 0 : r;
+	return r < 0 && r != -ENOENT ? r : 0;
 }
 
 static int

@@ -98,7 +98,8 @@ struct moved *mover_find(struct mover *m, const char *key);
 
 /**
  * mover_copy(m, w):
- * Copy all that are not copied yet.
+ * Copy all that are not copied yet.  The marker's key is busy, and no other of
+ * them by the caller: those that need a second look are, one at a time.
  * Returns: 0; -ESTALE the target has an object, or one changed again and
  *     again; -EINTR; -errno.
  */
@@ -137,7 +138,8 @@ void mover_count_deleted(struct mover *m);
 void mover_copied(
     struct mover *m, struct moved *k, const struct s3_object *object);
 
-/* Look at the original of ${k}, and copy it, or drop its copy. */
+/* Look at the original of ${k}, and copy it, or drop its copy.  Its key is
+ * busy. */
 int mover_again(struct mover *m, struct moved *k, struct waiter *w);
 
 #endif

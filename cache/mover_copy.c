@@ -261,6 +261,22 @@ check_target(struct mover *m, struct waiter *w)
 	return r > 0 ? -ESTALE : r;
 }
 
+/* None of ours changes it meanwhile. */
+static int
+look_again(struct mover *m, struct moved *k, struct waiter *w)
+{
+	struct keylocks *locks = &m->cache->keylocks;
+	struct keylock lock = { 0 };
+	int r = 0;
+
+	if (strcmp(k->key + strlen(m->from), "/") != 0)
+		r = keylock_look(locks, k->key, w, &lock);
+	if (r == 0)
+		r = mover_again(m, k, w);
+	keylock_drop(locks, &lock);
+	return r;
+}
+
 int
 mover_copy(struct mover *m, struct waiter *w)
 {
@@ -272,7 +288,7 @@ mover_copy(struct mover *m, struct waiter *w)
 		struct moved *k = &m->keys[i];
 
 		if (k->state == MOVED_LISTED || k->state == MOVED_UNSURE)
-			r = mover_again(m, k, w);
+			r = look_again(m, k, w);
 	}
 	return r;
 }

@@ -43,9 +43,10 @@ write_b(void)
 	cache_file_close(f);
 }
 
-/* Rename "d" to "g", with ${change} after the copies and before the commit. */
+/* Rename "d" to "g", with ${change} after the copies and before the commit.
+ * ${text} is in "b" in the end; NULL: what is, the caller looks at. */
 static void
-rename_during(void (*change)(void))
+rename_during(void (*change)(void), const char *text)
 {
 	pthread_t thread;
 	void *r;
@@ -71,9 +72,11 @@ rename_during(void (*change)(void))
 	fake_hold(s3, S3_COPY_OBJECT, false);
 	assert_int_equal(pthread_join(thread, &r), 0);
 	assert_int_equal((intptr_t)r, 0);
-	assert_int_equal(fake_objects(s3, "d/"), 0);
-	assert_object("g/b", "TEXT B");
 	assert_true(fake_has(s3, "g/"));
+	if (text == NULL)
+		return;
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+	assert_object("g/b", text);
 }
 
 static void
@@ -96,7 +99,7 @@ static void
 test_unlinked_and_listed(void **state)
 {
 	(void)state;
-	rename_during(unlink_and_list);
+	rename_during(unlink_and_list, "TEXT B");
 	assert_false(fake_has(s3, "g/a"));
 	create_text(dir, "a", "new");
 	assert_object("g/a", "new");
@@ -119,7 +122,7 @@ static void
 test_unlinked_and_moved(void **state)
 {
 	(void)state;
-	rename_during(unlink_and_move);
+	rename_during(unlink_and_move, "TEXT B");
 	assert_false(fake_has(s3, "g/a"));
 	assert_int_equal(cache_file_flush(unsent, NULL), 0);
 	cache_file_close(unsent);
@@ -142,7 +145,7 @@ static void
 test_removed_below(void **state)
 {
 	(void)state;
-	rename_during(remove_below);
+	rename_during(remove_below, "TEXT B");
 	assert_int_equal(fake_objects(s3, "g/s"), 0);
 }
 
@@ -191,6 +194,69 @@ test_unsure_written(void **state)
 	assert_int_equal(fake_objects(s3, "g/"), 5);
 }
 
+static void *
+run_write(void *arg)
+{
+	return (void *)(intptr_t)cache_file_flush(arg, NULL);
+}
+
+static struct cache_file *writer;
+static pthread_t writer_thread;
+
+/* "b" is written once more, while it is copied. */
+static void
+write_again(void)
+{
+	writer = open_file(dir, "b");
+	assert_int_equal(
+	    cache_file_write(writer, 0, "NEWEST", 6, false, NULL), 0);
+	assert_int_equal(
+	    pthread_create(&writer_thread, NULL, run_write, writer), 0);
+	/* Long enough to go wrong. */
+	(void)usleep(100000);
+}
+
+/* Who writes waits for the copy: that need not begin anew. */
+static void
+test_written_twice(void **state)
+{
+	void *r;
+
+	(void)state;
+	rename_during(write_again, NULL);
+	assert_int_equal(pthread_join(writer_thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	cache_file_close(writer);
+	assert_int_equal(fake_count(s3, S3_LIST_OBJECTS), 0);
+	assert_object("g/b", "NEWEST");
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+}
+
+/* Likewise, and what the server copied was the new version. */
+static void
+write_and_copy(void)
+{
+	struct fake_object *old, *copy;
+
+	write_b();
+	pthread_mutex_lock(&s3->mutex);
+	old = fake_object(&s3->bucket, "d/b");
+	copy = fake_object(&s3->bucket, "g/b");
+	assert_non_null(old);
+	assert_non_null(copy);
+	memcpy(copy->etag, old->etag, sizeof(copy->etag));
+	pthread_mutex_unlock(&s3->mutex);
+}
+
+static void
+test_unsure_next(void **state)
+{
+	(void)state;
+	rename_unsure(write_and_copy);
+	assert_object("g/b", "TEXT B");
+	assert_int_equal(fake_objects(s3, "g/"), 5);
+}
+
 int
 main(void)
 {
@@ -198,8 +264,10 @@ main(void)
 		T(test_unlinked_and_listed),
 		T(test_unlinked_and_moved),
 		T(test_removed_below),
+		T(test_written_twice),
 		T(test_unsure_unlinked),
 		T(test_unsure_written),
+		T(test_unsure_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
