@@ -30,7 +30,7 @@ dir_move_init(struct dir_move *d)
 	mover_init(&d->mover, m->cache, d->from, d->to);
 	d->journal.rename = m;
 	d->journal.mover = &d->mover;
-	keywatch_init(&d->watch, m->key);
+	keywatch_init(&d->watch, m->key, m->new_key);
 	keylock_watch(&m->cache->keylocks, &d->watch);
 	return d->from == NULL || d->to == NULL ? -ENOMEM : 0;
 }

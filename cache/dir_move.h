@@ -16,6 +16,9 @@
  * again.  Who comes after the commit finds another key than it has marked busy,
  * and begins anew.
  *
+ * What is listed below the new name meanwhile are its copies: observe.c leaves
+ * them alone, so that an empty directory which is replaced stays empty.
+ *
  * Nobody who has a key below waits for one of a marker: no deadlock.
  */
 #ifndef CACHE_DIR_MOVE_H

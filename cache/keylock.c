@@ -248,12 +248,37 @@ keylock_is_sending(struct keylocks *t, const char *key)
 	return sending;
 }
 
-bool
-keylock_is_any_sending(struct keylocks *t)
+static bool
+is_filled_locked(struct keylocks *t, const char *key) LOCK_HELD(t->lock)
 {
-	bool sending = false;
+	for (struct list *l = t->watches.next; l != &t->watches; l = l->next) {
+		const char *filled =
+		    LIST_ENTRY(l, struct keywatch, link)->filled;
+
+		if (strncmp(key, filled, strlen(filled)) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+keylock_is_ours(struct keylocks *t, const char *key)
+{
+	bool filled;
 
 	lock_take(&t->lock);
+	filled = is_filled_locked(t, key);
+	lock_drop(&t->lock);
+	return filled || keylock_is_sending(t, key);
+}
+
+bool
+keylock_is_any_ours(struct keylocks *t)
+{
+	bool sending;
+
+	lock_take(&t->lock);
+	sending = !list_is_empty(&t->watches);
 	for (struct list *l = t->busy.next; l != &t->busy && !sending;
 	     l = l->next)
 		sending = LIST_ENTRY(l, struct keylock, link)->is_sending;

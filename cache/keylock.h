@@ -69,7 +69,11 @@ int keylock_take_two(struct keylocks *t, const char *a, const char *b,
  * nothing. */
 void keylock_set_sending(struct keylocks *t, const char *key, bool is_sending);
 bool keylock_is_sending(struct keylocks *t, const char *key);
-bool keylock_is_any_sending(struct keylocks *t);
+
+/* Whether what is under ${key} is told by who sends it, or by who fills what is
+ * above it (keywatch.h), and not by others' answers meanwhile; of any key: */
+bool keylock_is_ours(struct keylocks *t, const char *key);
+bool keylock_is_any_ours(struct keylocks *t);
 
 /* From now on ${w} notes which keys below its prefix are busy, and have been;
  * it stays where it is until it is over. */

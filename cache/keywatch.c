@@ -10,9 +10,9 @@
 #define SIZE_MIN 16
 
 void
-keywatch_init(struct keywatch *w, const char *prefix)
+keywatch_init(struct keywatch *w, const char *prefix, const char *filled)
 {
-	*w = (struct keywatch){ .prefix = prefix };
+	*w = (struct keywatch){ .prefix = prefix, .filled = filled };
 	list_init(&w->link);
 }
 

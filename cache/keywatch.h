@@ -15,11 +15,12 @@
 
 #include "s3/base/list.h"
 
-/* On the stack of who looks; all but the prefix is guarded by the lock of
+/* On the stack of who looks; all but the prefixes is guarded by the lock of
  * struct keylocks. */
 struct keywatch {
 	struct list link;
 	const char *prefix; /* borrowed, with its '/' */
+	const char *filled; /* likewise: below it are its owner's copies */
 	char **keys;        /* owned; some twice */
 	size_t count;
 	size_t size;
@@ -27,7 +28,7 @@ struct keywatch {
 };
 
 /* ${w} is new, or is over; it is in no list. */
-void keywatch_init(struct keywatch *w, const char *prefix);
+void keywatch_init(struct keywatch *w, const char *prefix, const char *filled);
 void keywatch_fini(struct keywatch *w);
 
 /* ${key} is busy: noted, if it is below the prefix. */

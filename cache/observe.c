@@ -123,20 +123,21 @@ is_closed(const struct row *row, int64_t sent_ms)
 }
 
 /* Whether a request of our own, which replaces or removes what is there, is
- * under way: what others' answers say of it meanwhile, it tells us itself. */
+ * under way, or a rename puts its copies there: what others' answers say of it
+ * meanwhile, we are told by that itself. */
 static int
 is_being_sent(struct observe *o, uint64_t dir, const char *name)
 {
 	struct buf key = BUF_INIT(S3_KEY_MAX);
 	int r;
 
-	if (!keylock_is_any_sending(&o->cache->keylocks))
+	if (!keylock_is_any_ours(&o->cache->keylocks))
 		return 0;
 	r = view_prefix(o->cache, dir, &key);
 	if (r == 0)
 		r = buf_add_str(&key, name);
 	if (r == 0)
-		r = keylock_is_sending(&o->cache->keylocks, buf_str(&key));
+		r = keylock_is_ours(&o->cache->keylocks, buf_str(&key));
 	buf_fini(&key);
 	return r == -ESTALE || r == -ENAMETOOLONG || r == -EOVERFLOW ? 0 : r;
 }
@@ -357,6 +358,8 @@ observe_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	r = row_for(o, dir, name, sent_ms, &row);
 	if (r == -ENOENT) {
 		r = is_late(o, dir, sent_ms);
+		if (r == 0)
+			r = is_being_sent(o, dir, name);
 		if (r == 0)
 			r = owed_is_leaving(o->cache, dir, name, true);
 		if (r == 0)

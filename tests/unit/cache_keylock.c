@@ -454,8 +454,12 @@ test_watch(void **state)
 	(void)state;
 	assert_int_equal(keylock_take(&locks, "d/early", NULL, &early), 0);
 	mark_once("d/over");
-	keywatch_init(&watch, "d/");
+	keywatch_init(&watch, "d/", "g/");
+	assert_false(keylock_is_ours(&locks, "g/new"));
 	keylock_watch(&locks, &watch);
+	assert_true(keylock_is_any_ours(&locks));
+	assert_true(keylock_is_ours(&locks, "g/new"));
+	assert_false(keylock_is_ours(&locks, "ga"));
 	mark_once("d/");
 	mark_once("da");
 	for (int i = 0; i < 1000; i++)
@@ -477,6 +481,7 @@ test_watch(void **state)
 	free_keys(keys, count);
 	keylock_unwatch(&locks, &watch);
 	mark_once("d/after");
+	assert_false(keylock_is_any_ours(&locks));
 	assert_int_equal(watch.count, 0);
 	keywatch_fini(&watch);
 	keylock_drop(&locks, &early);

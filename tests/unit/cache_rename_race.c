@@ -194,6 +194,30 @@ test_unsure_written(void **state)
 	assert_int_equal(fake_objects(s3, "g/"), 5);
 }
 
+static uint64_t target; /* "g", which is replaced */
+
+static void
+list_target(void)
+{
+	assert_int_equal(db_row_listed(cache->db, target, 0), 0);
+	list_dir(target);
+	assert_false(exists(target, "a"));
+	assert_false(exists(target, "s"));
+}
+
+/* The copies do not show in the directory that is replaced. */
+static void
+test_target_listed(void **state)
+{
+	(void)state;
+	list_dir(ROOT);
+	target = make_dir(ROOT, "g");
+	rename_during(list_target, "TEXT B");
+	assert_int_equal(get(ROOT, "g").node, dir);
+	assert_true(exists(dir, "a"));
+	assert_int_equal(fake_objects(s3, "g/"), 5);
+}
+
 static void *
 run_write(void *arg)
 {
@@ -264,6 +288,7 @@ main(void)
 		T(test_unlinked_and_listed),
 		T(test_unlinked_and_moved),
 		T(test_removed_below),
+		T(test_target_listed),
 		T(test_written_twice),
 		T(test_unsure_unlinked),
 		T(test_unsure_written),
