@@ -166,6 +166,15 @@ name_reread(
 	return r;
 }
 
+bool
+name_has_moved(struct cache *c, const struct row *row, const char *key)
+{
+	AUTO_FREE char *now = NULL;
+
+	return key != NULL && name_key_of(c, row, &now) == 0 &&
+	       strcmp(now, key) != 0;
+}
+
 int
 name_begin(
     struct cache *c, const struct row *row, const char *key, struct change *ret)

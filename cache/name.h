@@ -65,6 +65,10 @@ int name_check_empty(struct cache *c, const struct row *row, struct waiter *w);
 int name_reread(
     struct cache *c, const struct row *row, const char *key, struct row *ret);
 
+/* Whether the name that ${row} had has another key than ${key} by now (NULL:
+ * it was not made): a directory above it was renamed. */
+bool name_has_moved(struct cache *c, const struct row *row, const char *key);
+
 /**
  * name_begin(c, row, key, ret):
  * change_begin() of ${row}, compared as in name_reread(): -ESTALE.

@@ -21,7 +21,8 @@
 #include "cache/removal.h"
 #include "s3/base/cleanup.h"
 
-#define TRIES 2 /* look again, and try once more */
+#define TRIES     2 /* look again, and try once more */
+#define MOVES_MAX 8 /* of a directory above, meanwhile */
 
 /* How a name goes. */
 struct hide {
@@ -163,25 +164,10 @@ unlink_once(
 	if (r == 0)
 		r = unlink_locked(c, &now, key, later, w);
 	keylock_drop(&c->keylocks, &lock);
+	if (r == -ESTALE && name_has_moved(c, &row, key))
+		return -EAGAIN;
 	if (r == -ESTALE && name_doubt(c, row.id) < 0)
 		r = -EIO;
-	return r;
-}
-
-int
-cache_unlink(
-    struct cache *c, uint64_t parent, const char *name, struct waiter *w)
-{
-	AUTO(row_fini) struct row dir = { 0 };
-	int r = name_dir(c, parent, &dir);
-
-	if (r < 0)
-		return r;
-	r = -ESTALE;
-	for (int i = 0; i < TRIES && r == -ESTALE; i++)
-		r = unlink_once(c, &dir, name, w);
-	if (r == 0)
-		name_touch(c, dir.id);
 	return r;
 }
 
@@ -237,24 +223,52 @@ rmdir_once(
 	if (r == 0)
 		r = rmdir_locked(c, &now, key, later, w);
 	keylock_drop(&c->keylocks, &lock);
+	if (r == -ESTALE && name_has_moved(c, &row, key))
+		return -EAGAIN;
 	if (r == -ESTALE && name_doubt(c, row.id) < 0)
 		r = -EIO;
 	return r;
+}
+
+/* ---- the façade ---- */
+
+/* -EAGAIN: a directory above was renamed meanwhile. */
+typedef int once_fn(
+    struct cache *c, const struct row *dir, const char *name, struct waiter *w);
+
+static int
+remove_name(struct cache *c, uint64_t parent, const char *name, once_fn *once,
+    struct waiter *w)
+{
+	AUTO(row_fini) struct row dir = { 0 };
+	int tries = 0, moves = 0;
+	int r = name_dir(c, parent, &dir);
+
+	if (r < 0)
+		return r;
+	do {
+		r = once(c, &dir, name, w);
+		if (r == -EAGAIN)
+			moves++;
+		else
+			tries++;
+	} while ((r == -ESTALE && tries < TRIES) ||
+		 (r == -EAGAIN && moves < MOVES_MAX));
+	if (r == 0)
+		name_touch(c, dir.id);
+	return r == -EAGAIN ? -EBUSY : r;
+}
+
+int
+cache_unlink(
+    struct cache *c, uint64_t parent, const char *name, struct waiter *w)
+{
+	return remove_name(c, parent, name, unlink_once, w);
 }
 
 int
 cache_rmdir(
     struct cache *c, uint64_t parent, const char *name, struct waiter *w)
 {
-	AUTO(row_fini) struct row dir = { 0 };
-	int r = name_dir(c, parent, &dir);
-
-	if (r < 0)
-		return r;
-	r = -ESTALE;
-	for (int i = 0; i < TRIES && r == -ESTALE; i++)
-		r = rmdir_once(c, &dir, name, w);
-	if (r == 0)
-		name_touch(c, dir.id);
-	return r;
+	return remove_name(c, parent, name, rmdir_once, w);
 }

@@ -30,7 +30,8 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
-#define TRIES 2 /* look again, and try once more */
+#define TRIES     2 /* look again, and try once more */
+#define MOVES_MAX 8 /* of a directory above, meanwhile */
 
 /* ---- the rows ---- */
 
@@ -447,15 +448,28 @@ rename_once(
 	return 0;
 }
 
+/* Whether either key is another by now. */
+static bool
+has_moved(const struct rename *m)
+{
+	struct row to = { .parent = m->new_dir.id,
+		.name = (char *)(uintptr_t)m->new_name,
+		.kind = m->from.kind };
+
+	return m->new_key != NULL &&
+	       (name_has_moved(m->cache, &m->from, m->key) ||
+		   name_has_moved(m->cache, &to, m->new_key));
+}
+
 int
 cache_rename(struct cache *c, const struct cache_place *from,
     const struct cache_place *to, unsigned flags, struct waiter *w)
 {
-	int r = -ESTALE;
+	int r = -ESTALE, tries = 0, moves = 0;
 
 	if (flags != 0 && flags != RENAME_NOREPLACE)
 		return -EINVAL;
-	for (int i = 0; i < TRIES && r == -ESTALE; i++) {
+	while (r == -ESTALE && tries < TRIES && moves < MOVES_MAX) {
 		struct rename m = { .cache = c, .new_name = to->name };
 
 		r = name_dir(c, from->parent, &m.dir);
@@ -463,6 +477,10 @@ cache_rename(struct cache *c, const struct cache_place *from,
 			r = name_dir(c, to->parent, &m.new_dir);
 		if (r == 0)
 			r = rename_once(&m, from->name, flags, w);
+		if (r == -ESTALE && has_moved(&m))
+			moves++;
+		else
+			tries++;
 		rename_fini(&m);
 	}
 	return r;

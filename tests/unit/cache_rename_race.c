@@ -281,6 +281,73 @@ test_unsure_next(void **state)
 	assert_int_equal(fake_objects(s3, "g/"), 5);
 }
 
+/* ---- who comes when it has moved ---- */
+
+static void *
+run_unlink(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)cache_unlink(cache, dir, "a", NULL);
+}
+
+static void *
+run_move(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)cache_rename(
+	    cache, &AT(dir, "a"), &AT(dir, "z"), 0, NULL);
+}
+
+/* While ${run} waits for the key of "a", its directory is renamed, again and
+ * again: it goes after it. */
+static void
+chase(void *(*run)(void *))
+{
+	static const char *const names[] = { "d", "e", "f", "g", "h" };
+	struct keylock marks[2];
+	pthread_t thread;
+	char key[8];
+	void *r;
+
+	make_tree();
+	memset(marks, 0, sizeof(marks));
+	assert_int_equal(keylock_look(&cache->keylocks, "d/a", NULL, marks), 0);
+	assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
+	for (int i = 1; i < 5; i++) {
+		/* Long enough to go wrong. */
+		(void)usleep(50000);
+		tick();
+		assert_int_equal(cache_rename(cache, &AT(ROOT, names[i - 1]),
+				     &AT(ROOT, names[i]), 0, NULL),
+		    0);
+		(void)snprintf(key, sizeof(key), "%s/a", names[i]);
+		assert_int_equal(
+		    keylock_look(&cache->keylocks, key, NULL, &marks[i % 2]),
+		    0);
+		keylock_drop(&cache->keylocks, &marks[(i - 1) % 2]);
+	}
+	keylock_drop(&cache->keylocks, &marks[0]);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	assert_false(fake_has(s3, "h/a"));
+}
+
+static void
+test_unlink_chases(void **state)
+{
+	(void)state;
+	chase(run_unlink);
+	assert_int_equal(fake_objects(s3, "h/"), 4);
+}
+
+static void
+test_move_chases(void **state)
+{
+	(void)state;
+	chase(run_move);
+	assert_object("h/z", "text a");
+}
+
 int
 main(void)
 {
@@ -293,6 +360,8 @@ main(void)
 		T(test_unsure_unlinked),
 		T(test_unsure_written),
 		T(test_unsure_next),
+		T(test_unlink_chases),
+		T(test_move_chases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
