@@ -245,6 +245,7 @@ open_once(const struct cache_config *config, struct s3 *s3,
 	c->s3 = s3;
 	c->hooks = *hooks;
 	keylocks_init(&c->keylocks);
+	treelocks_init(&c->treelocks);
 	progresses_init(&c->progresses);
 	absent_init(&c->absent);
 	answered_init(&c->answered);
@@ -321,6 +322,7 @@ cache_close(struct cache *c)
 	sweep_free(c->sweep);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
+	treelocks_fini(&c->treelocks);
 	progresses_fini(&c->progresses);
 	absent_fini(&c->absent);
 	answered_fini(&c->answered);

@@ -19,6 +19,7 @@
 #include "cache/progress.h"
 #include "cache/space.h"
 #include "cache/stats.h"
+#include "cache/treelock.h"
 #include "s3/s3.h"
 
 /* Opaque types. */
@@ -75,6 +76,7 @@ struct cache {
 	struct sweep *sweep;
 	struct owed *owed;
 	struct keylocks keylocks;
+	struct treelocks treelocks;
 	struct progresses progresses;
 	struct absent absent;
 	struct answered answered;

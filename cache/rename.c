@@ -396,7 +396,7 @@ find(struct rename *m, const char *name, struct waiter *w)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* A directory: nothing that is owed stays behind, or comes in between. */
+/* Nothing that is owed stays behind, or comes in between. */
 static int
 rename_settled_dir(struct rename *m, struct waiter *w)
 {
@@ -416,13 +416,28 @@ rename_settled_dir(struct rename *m, struct waiter *w)
 	return r;
 }
 
+/* A directory: one that overlaps comes before, or after. */
+static int
+rename_tree(struct rename *m, struct waiter *w)
+{
+	struct treelocks *trees = &m->cache->treelocks;
+	struct treelock tree;
+	int r = treelock_take(trees, m->key, m->new_key, w, &tree);
+
+	if (r < 0)
+		return r;
+	r = rename_settled_dir(m, w);
+	treelock_drop(trees, &tree);
+	return r;
+}
+
 static int
 rename_one(struct rename *m, struct waiter *w)
 {
 	int r;
 
 	if (m->from.kind == ROW_DIR)
-		return rename_settled_dir(m, w);
+		return rename_tree(m, w);
 	if (is_later(m))
 		return rename_later(m, w);
 	r = claim_clear(m->cache, m->new_key, 0, w);

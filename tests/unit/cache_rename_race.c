@@ -281,6 +281,41 @@ test_unsure_next(void **state)
 	assert_int_equal(fake_objects(s3, "g/"), 5);
 }
 
+/* ---- another rename of a directory, below ---- */
+
+static pthread_t below_thread;
+
+static void *
+run_below(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)cache_rename(
+	    cache, &AT(dir, "s"), &AT(dir, "t"), 0, NULL);
+}
+
+static void
+rename_below(void)
+{
+	assert_int_equal(
+	    pthread_create(&below_thread, NULL, run_below, NULL), 0);
+	/* Long enough to go wrong. */
+	(void)usleep(100000);
+}
+
+static void
+test_below(void **state)
+{
+	void *r;
+
+	(void)state;
+	rename_during(rename_below, NULL);
+	assert_int_equal(pthread_join(below_thread, &r), 0);
+	assert_int_equal((intptr_t)r, 0);
+	assert_int_equal(fake_objects(s3, "d/"), 0);
+	assert_int_equal(fake_objects(s3, "g/"), 5);
+	assert_object("g/t/x", "text x");
+}
+
 /* ---- who comes when it has moved ---- */
 
 static void *
@@ -360,6 +395,7 @@ main(void)
 		T(test_unsure_unlinked),
 		T(test_unsure_written),
 		T(test_unsure_next),
+		T(test_below),
 		T(test_unlink_chases),
 		T(test_move_chases),
 	};
