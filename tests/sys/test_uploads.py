@@ -38,7 +38,9 @@ def kill(s3, bucket, proxy, mount, **hold):
     proxy.restore()
     proxy.wait_idle()
     m.remount()
-    stored.wait_for(lambda: stored.uploads(s3, bucket) == ["f.other"],
+    # If the close had begun, "f" is sent anew, in an upload of its own.
+    stored.wait_for(lambda: m.status()["cache"]["dirty_files"] == 0
+                    and stored.uploads(s3, bucket) == ["f.other"],
                     "the upload to go", 30)
     assert listed(m) == {"f.other": False}
     text = m.ctl("uploads", str(m.path))[1]
