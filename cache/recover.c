@@ -153,7 +153,7 @@ settle_bytes(struct change *ch, struct owner *ret, bool *ret_gone)
 	r = is_covered(ch->cache, &ch->row, &covered);
 	if (r == 0)
 		r = covered ? keep(ch) : 1;
-	return r == 1 ? unfinished_keep(ch, &ret->id, ret_gone) : r;
+	return r == 1 ? unfinished_keep(ch, &ret->beside, ret_gone) : r;
 }
 
 /* ${owed}: it is left alone, or that is not known. */

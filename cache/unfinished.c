@@ -76,7 +76,7 @@ put_intent(struct cache *c, uint64_t id)
 
 /* The row itself gets the name; the one it was to have is as S3 says. */
 static int
-rename_row(struct change *ch, const struct facts *facts, uint64_t *ret_id)
+rename_row(struct change *ch, const struct facts *facts)
 {
 	struct cache *c = ch->cache;
 	AUTO_FREE char *name = NULL;
@@ -94,7 +94,6 @@ rename_row(struct change *ch, const struct facts *facts, uint64_t *ret_id)
 	text_set(&ch->row.etag, NULL); /* of whom it was to replace */
 	text_set(&ch->row.version_id, NULL);
 	ch->row.size = facts->size;
-	*ret_id = ch->row.id;
 	return 0;
 }
 
@@ -160,9 +159,29 @@ insert_beside(struct cache *c, const struct row *row, const struct facts *facts,
 	return r;
 }
 
+/*
+ * The name goes on to the version that was changed: the row tells of it still,
+ * and of attributes that were set since and are owed, as no close has changed
+ * it.
+ */
+static int
+give_up_changes(struct change *ch)
+{
+	int r = change_bytes(ch, BYTES_ON_REMOTE_NEW); /* CONFLICT */
+
+	if (r == 0)
+		r = change_bytes(ch, BYTES_ON_RESOLVE);
+	/* Never known: none was set. */
+	if (ch->row.attrs == ROW_ATTRS_NONE)
+		change_attrs(ch, ATTRS_ON_DROP);
+	if (ch->row.name_state == NAME_PRESENT)
+		ch->row.seen_ms = 0; /* believed no longer */
+	return r;
+}
+
 /* The name goes on to a version that was not seen yet. */
 static int
-give_up_bytes(struct change *ch)
+give_up_all(struct change *ch)
 {
 	int r;
 
@@ -177,6 +196,15 @@ give_up_bytes(struct change *ch)
 	fill_clear(&ch->row);
 	text_set(&ch->row.etag, NULL);
 	ch->row.seen_ms = 0; /* believed no longer */
+	return r;
+}
+
+static int
+give_up_bytes(struct change *ch)
+{
+	int r = ch->row.byte_state == BYTES_DIRTY ? give_up_changes(ch)
+						  : give_up_all(ch);
+
 	return r == 0 ? db_number(ch->cache->db, &ch->row.node) : r;
 }
 
@@ -268,6 +296,7 @@ unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone)
 	bool is_cut;
 	int r = facts_mend(ch->cache, ch->row.node, &facts);
 
+	*ret_id = 0;
 	if (r < 0)
 		return r;
 	is_cut = facts.base_size > 0 && facts.size < ch->row.size;
@@ -278,7 +307,7 @@ unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone)
 	if (*ret_gone)
 		return 0;
 	if (is_new)
-		return rename_row(ch, &facts, ret_id);
+		return rename_row(ch, &facts);
 	return facts.has_dirty || is_cut ? split(ch, &facts, ret_id)
 					 : let_go(ch);
 }

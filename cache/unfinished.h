@@ -20,8 +20,8 @@ struct change;
 /**
  * unfinished_keep(ch, ret_id, ret_gone):
  * Within the change of its row: give the bytes a file of their own, or let go
- * of them.  ${*ret_id}: the row of that file; 0: none.  ${*ret_gone}: nothing
- * is left of the row: the caller removes it.
+ * of them.  ${*ret_id}: the row of that file, if it is another; 0.
+ * ${*ret_gone}: nothing is left of the row: the caller removes it.
  * Returns: 0; -errno.
  */
 int unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone);

@@ -127,7 +127,10 @@ class Manifest:
 
     def _as_found(self, path, body):
         """Return what was kept as a Body, if each byte was written once."""
-        runs = explain(body, self.tags.get(LEFT.match(path)["stem"], []))
+        # Some of it may have been written under another name.
+        runs = explain(body, [*self.tags.get(LEFT.match(path)["stem"], []),
+                              *(t for tags in self.tags.values()
+                                for t in tags)])
         if "?" in runs or not self.written:
             return None
         words = [run.rsplit(" ", 1) for run in runs.split(", ") if run]

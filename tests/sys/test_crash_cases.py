@@ -3,11 +3,12 @@
 
 import mmap
 import os
+import stat
 import threading
 import time
 
 import pytest
-from lib import stored
+from lib import modes, stored
 from lib.data import noise
 
 pytestmark = pytest.mark.servers("versitygw")
@@ -101,3 +102,62 @@ def test_p1_stores_after_the_last_close_are_sent(s3, bucket, mount):
     stored.wait_for(
         lambda: stored.body(s3, bucket, "f").startswith(b"later"), "it", 20)
     os.close(reader)
+
+
+@pytest.mark.parametrize("changed", ["appended", "emptied"])
+@pytest.mark.parametrize("sync", ["close", "fsync", "local"])
+def test_p1_a_mode_outlives_what_was_not_closed(s3, bucket, mount, sync,
+                                                changed):
+    """It was set before the write, or after it, and S3 has the old one."""
+    m = mount(bucket, ro=False, sync=sync)
+    names = ("before", "after")
+    for name in names:
+        (m.path / name).write_bytes(b"0123456789")
+    settle(m)
+    m.remount(write_delay=60_000)
+    os.chmod(m.path / "before", 0o640)
+    jobs = [modes.writing(m.path / name, 5, *(
+        (10, "") if changed == "appended" else (0, "cut0"))) for name in names]
+    os.chmod(m.path / "after", 0o640)
+    m.kill9()
+    for job in jobs:
+        modes.end(job)
+    m.remount(write_delay=100)
+    for name in names:
+        assert stat.S_IMODE(os.stat(m.path / name).st_mode) == 0o640
+        assert (m.path / name).read_bytes() == b"0123456789"
+    settle(m)
+    for name in names:
+        stored.check(s3, bucket, name, m.path / name, b"0123456789")
+        assert stat.S_IMODE(os.stat(m.path / name).st_mode) == 0o640
+
+
+@pytest.mark.parametrize("sync", modes.LOCAL)
+def test_p1_written_after_a_rename_that_is_owed(s3, bucket, proxy, mount, sync):
+    """The bytes of before are those of the old name, until S3 has the new."""
+    m = mount(bucket, proxy=proxy, ro=False, sync=sync, attrs="list")
+    for name in ("appended", "emptied"):
+        (m.path / name).write_bytes(b"0123456789")
+    settle(m)
+    m.remount(write_delay=60_000)
+    jobs = []
+    for name, how in (("appended", (10, "")), ("emptied", (0, "cut0"))):
+        os.rename(m.path / name, m.path / (name + "2"))
+        jobs.append(modes.writing(m.path / (name + "2"), 5, *how))
+    m.kill9()
+    for job in jobs:
+        modes.end(job)
+    m.remount()
+    for name in ("appended2", "emptied2"):
+        assert (m.path / name).read_bytes() == b"0123456789"
+        assert not (m.path / name[:-1]).exists()
+    m.remount(write_delay=100)
+    settle(m)
+    for name in ("appended2", "emptied2"):
+        assert stored.body(s3, bucket, name) == b"0123456789"
+    assert not [k for k in stored.keys(s3, bucket) if "conflict" in k]
+
+
+def settle(m):
+    modes.settle(m)
+    stored.wait_for(lambda: m.status()["cache"]["owed_renames"] == 0, "names")
