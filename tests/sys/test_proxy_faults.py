@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import (BotoCoreError, ClientError,
                                  ConnectionClosedError)
-from lib import raw
+from lib import raw, stored
 from tests.proxy import bodyfaults, faults, rules
 
 DATA = bytes(i * 7 % 251 for i in range(200_000))
@@ -304,6 +304,18 @@ def test_bad_rules_are_refused(proxy):
         with pytest.raises(ValueError):
             proxy.fault(**bad)
     assert proxy.rules() == []
+
+
+def test_some_keys_of_a_batch_are_kept(proxy, proxy_s3, s3, bucket):
+    for key in ("a", "b1", "b2"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    proxy.fault("keep", op="DeleteObjects", keys="^b")
+    said = proxy_s3.delete_objects(Bucket=bucket, Delete={
+        "Objects": [{"Key": key} for key in ("a", "b1", "b2")]})
+    assert [one["Key"] for one in said["Deleted"]] == ["a"]
+    assert ([(one["Key"], one["Code"]) for one in said["Errors"]]
+            == [("b1", "AccessDenied"), ("b2", "AccessDenied")])
+    assert stored.keys(s3, bucket) == {"b1": 1, "b2": 1}
 
 
 def test_every_action_is_tested():
