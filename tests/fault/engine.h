@@ -101,6 +101,14 @@ drain_it(void)
 	return r == -EIO && alloc_has_failed() ? -ENOMEM : r;
 }
 
+/* All gets to S3.  What had no memory on a thread that still runs is told by
+ * the first try. */
+static inline void
+want_drained(void)
+{
+	want(drain_it() == 0 || drain_it() == 0);
+}
+
 static inline int
 find(uint64_t dir, const char *name, struct cache_attr *ret)
 {

@@ -312,7 +312,7 @@ check_conflict(void)
 	want_object("old", "of another");
 	(void)flush_it(); /* told once, and again or not */
 	want(close_it() == 0);
-	want(drain_it() == 0);
+	want_drained();
 	want(fake_objects(s3, "old.conflict-") == 1);
 	for (size_t i = 0; i < s3->bucket.count; i++)
 		if (strncmp(s3->bucket.objects[i]->key, "old.conflict-", 13) ==
@@ -353,7 +353,7 @@ check_recover(void)
 {
 	if (cache == NULL)
 		open_cache();
-	want(drain_it() == 0);
+	want_drained();
 	want_object("new", "new bytes");
 	want_object("old", "012xyz6789");
 	want_mode("third", "33152");
