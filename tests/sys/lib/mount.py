@@ -23,6 +23,7 @@ from . import env, process
 FS_TYPE = "fuse.pailfs"
 MOUNT_S = 30
 UMOUNT_S = 30
+STUCK_S = 5
 
 
 class MountError(Exception):
@@ -161,7 +162,22 @@ class Mount:
     def kill9(self):
         """Kill the daemon; the dead mount point stays."""
         os.kill(self.pid, signal.SIGKILL)
-        self._ended(-signal.SIGKILL)
+        stuck = threading.Timer(STUCK_S * env.slow(), self._abort)
+        stuck.start()
+        try:
+            self._ended(-signal.SIGKILL)
+        finally:
+            stuck.cancel()
+
+    def _abort(self):
+        """Let a thread of the daemon die that waits in the kernel.
+
+        It tells the kernel that a page is not good any more, and waits for
+        the read of it, which the daemon was to answer: until the connection
+        is aborted.
+        """
+        subprocess.run(["umount", "-f", str(self.path)], check=False,
+                       stderr=subprocess.DEVNULL)
 
     def log_tail(self, lines=40):
         try:
