@@ -104,8 +104,9 @@ class Manifest:
         left = {}
         for path in list(found):
             match = LEFT.match(path)
-            if not match or path in self.tree:
-                continue
+            if not match or any(path in tree
+                                for tree in [self.tree, *self.begun]):
+                continue    # of an earlier kill, and perhaps renamed since
             body = found[path].body
             left[path] = match["kind"]
             if match["kind"] != "unfinished":
