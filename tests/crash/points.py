@@ -17,7 +17,7 @@ from lib import env, process
 from lib.mount import MountError
 
 from .campaign import Campaign
-from .worker import LARGE_MIN, MIB, Worker
+from .worker import LARGE_MIN, MIB, Short, Worker
 from .worlds import Wrong
 
 BUILD = env.ROOT / "build" / "kill"
@@ -130,7 +130,7 @@ class Scenario(Campaign):
             worker.run()
             worker.close()
             self.mount.umount()
-        except (OSError, AssertionError, MountError):
+        except (OSError, Short, AssertionError, MountError):
             if self.at is None or not self._has_died():
                 raise
             return True
