@@ -82,6 +82,14 @@ db_step(struct db *db, sqlite3_stmt *stmt)
 	return db_errno(db, rc);
 }
 
+void
+db_bind_bytes(sqlite3_stmt *stmt, int col, const char *text)
+{
+	if (text != NULL)
+		(void)sqlite3_bind_blob64(
+		    stmt, col, text, strlen(text), SQLITE_STATIC);
+}
+
 int
 db_run(struct db *db, sqlite3_stmt *stmt)
 {

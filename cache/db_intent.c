@@ -84,14 +84,6 @@ db_intent_get(struct db *db, uint64_t entry, enum db_intent_kind kind,
 }
 
 static void
-bind_blob(sqlite3_stmt *stmt, int col, const char *text)
-{
-	if (text != NULL)
-		(void)sqlite3_bind_blob64(
-		    stmt, col, text, strlen(text), SQLITE_STATIC);
-}
-
-static void
 bind_text(sqlite3_stmt *stmt, int col, const char *text)
 {
 	if (text != NULL)
@@ -112,8 +104,8 @@ db_intent_put(struct db *db, const struct db_intent *intent)
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
 	(void)sqlite3_bind_int64(stmt, 2, (int64_t)intent->entry);
 	(void)sqlite3_bind_int(stmt, 3, (int)intent->kind);
-	bind_blob(stmt, 4, intent->key != NULL ? intent->key : "");
-	bind_blob(stmt, 5, intent->source_key);
+	db_bind_bytes(stmt, 4, intent->key != NULL ? intent->key : "");
+	db_bind_bytes(stmt, 5, intent->source_key);
 	bind_text(stmt, 6, intent->etag);
 	bind_text(stmt, 7, intent->token);
 	(void)sqlite3_bind_int64(stmt, 8, (int64_t)intent->generation);

@@ -5,17 +5,8 @@
 #include "cache/db_journal.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cache/db_stmt.h"
-
-static void
-bind_bytes(sqlite3_stmt *stmt, int col, const char *text)
-{
-	if (text != NULL)
-		(void)sqlite3_bind_blob(
-		    stmt, col, text, (int)strlen(text), SQLITE_STATIC);
-}
 
 int
 db_journal_put(struct db *db, const struct db_journal *journal)
@@ -25,8 +16,8 @@ db_journal_put(struct db *db, const struct db_journal *journal)
 
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)journal->id);
-	bind_bytes(stmt, 2, journal->key);
-	bind_bytes(stmt, 3, journal->new_key);
+	db_bind_bytes(stmt, 2, journal->key);
+	db_bind_bytes(stmt, 3, journal->new_key);
 	(void)sqlite3_bind_int64(stmt, 4, (int64_t)journal->hidden);
 	(void)sqlite3_bind_int(stmt, 5, journal->state);
 	r = db_run(db, stmt);
@@ -43,9 +34,9 @@ db_journal_put_key(struct db *db, const struct db_journal_key *key)
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)key->id);
 	(void)sqlite3_bind_int64(stmt, 2, (int64_t)key->journal);
-	bind_bytes(stmt, 3, key->key);
-	bind_bytes(stmt, 4, key->etag);
-	bind_bytes(stmt, 5, key->new_etag);
+	db_bind_bytes(stmt, 3, key->key);
+	db_bind_bytes(stmt, 4, key->etag);
+	db_bind_bytes(stmt, 5, key->new_etag);
 	(void)sqlite3_bind_int(stmt, 6, key->may_replace ? 1 : 0);
 	r = db_run(db, stmt);
 	db_leave(db);

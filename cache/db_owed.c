@@ -69,7 +69,7 @@ db_owed_delete_of(
 	int r;
 
 	db_enter(db);
-	(void)sqlite3_bind_blob(stmt, 1, key, (int)strlen(key), SQLITE_STATIC);
+	db_bind_bytes(stmt, 1, key);
 	(void)sqlite3_bind_int64(stmt, 2, (int64_t)but);
 	(void)sqlite3_bind_int(stmt, 3, INTENT_DELETE);
 	r = one_intent(db, stmt, ret);
@@ -101,8 +101,7 @@ db_owed_put(struct db *db, const struct intent *it)
 	r = db_number(db, &number);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)it->id);
 	(void)sqlite3_bind_int(stmt, 2, (int)it->kind);
-	(void)sqlite3_bind_blob(
-	    stmt, 3, it->key, (int)strlen(it->key), SQLITE_STATIC);
+	db_bind_bytes(stmt, 3, it->key);
 	(void)sqlite3_bind_int64(stmt, 4, (int64_t)it->follows);
 	(void)sqlite3_bind_int(stmt, 5, it->is_sent ? 1 : 0);
 	(void)sqlite3_bind_int64(stmt, 6, (int64_t)number);

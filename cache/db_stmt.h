@@ -96,6 +96,10 @@ int db_errno(struct db *db, int rc);
 /* One step: 1 a row, 0 done, or -errno.  The caller resets. */
 int db_step(struct db *db, sqlite3_stmt *stmt);
 
+/* Bind ${text} (a key, a name; NULL: NULL) as a blob, borrowed until the
+ * statement is cleared. */
+void db_bind_bytes(sqlite3_stmt *stmt, int col, const char *text);
+
 /* Step once, reset, clear: 0 or -errno. */
 int db_run(struct db *db, sqlite3_stmt *stmt);
 

@@ -5,7 +5,6 @@
 #include "cache/db_upload.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cache/db_stmt.h"
 
@@ -17,8 +16,7 @@ db_upload_put(struct db *db, const struct db_upload *upload)
 
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)upload->id);
-	(void)sqlite3_bind_blob(
-	    stmt, 2, upload->key, (int)strlen(upload->key), SQLITE_STATIC);
+	db_bind_bytes(stmt, 2, upload->key);
 	(void)sqlite3_bind_text(stmt, 3, upload->upload_id, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(stmt, 4, upload->made_ms);
 	r = db_run(db, stmt);
