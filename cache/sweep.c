@@ -34,7 +34,7 @@ struct sweep {
 	bool is_posted;       /* [lock] */
 	bool is_again;        /* [lock] */
 	bool is_started;      /* [lock] those of earlier mounts, too */
-	bool is_waiting;      /* [lock] until a create of a key is answered */
+	bool is_waiting;      /* [lock] look again when a create is answered */
 	uint64_t *claimed;    /* [lock] owned; notes */
 	size_t claimed_count; /* [lock] */
 	struct waiter waiter; /* of the task */
@@ -259,12 +259,8 @@ abort_unknown(struct sweep *s, const struct notes *all, const struct note *n)
 	struct s3_call call;
 	int r;
 
-	if (is_begun_again(s, all, n)) {
-		lock_take(&s->lock);
-		s->is_waiting = true;
-		lock_drop(&s->lock);
+	if (is_begun_again(s, all, n))
 		return -EAGAIN;
-	}
 	s3_call_init(&call, S3_LIST_MULTIPART_UPLOADS);
 	call.prefix = n->key;
 	call.background = true;
@@ -302,13 +298,29 @@ sweep_one(struct sweep *s, const struct notes *all, const struct note *n)
 }
 
 static void
+set_waiting(struct sweep *s, bool is_waiting)
+{
+	lock_take(&s->lock);
+	s->is_waiting = is_waiting;
+	lock_drop(&s->lock);
+}
+
+static void
 sweep_all(struct sweep *s)
 {
 	struct notes all = { 0 };
-	int r = read_notes(s->cache, &all);
+	bool is_put_off = false;
+	int r;
 
-	for (size_t i = 0; r != -EINTR && i < all.count; i++)
+	/* The answer may come as soon as the notes were read. */
+	set_waiting(s, true);
+	r = read_notes(s->cache, &all);
+	for (size_t i = 0; r != -EINTR && i < all.count; i++) {
 		r = sweep_one(s, &all, &all.list[i]);
+		is_put_off = is_put_off || r == -EAGAIN;
+	}
+	if (!is_put_off)
+		set_waiting(s, false);
 	say_failed(r, "run");
 	notes_fini(&all);
 }

@@ -237,6 +237,55 @@ test_claim(void **state)
 	assert_int_equal(notes(), 0);
 }
 
+static uint64_t begun;
+
+/* The create of 'g' is answered while the upload of 'f' is aborted. */
+static void
+answer(struct s3 *bucket, const struct s3_call *call)
+{
+	char id[] = "new";
+	struct s3_call made;
+
+	(void)bucket;
+	if (call->kind != S3_ABORT_MULTIPART_UPLOAD || begun == 0)
+		return;
+	s3_call_init(&made, S3_CREATE_MULTIPART_UPLOAD);
+	made.key = "g";
+	made.ret_upload_id = id;
+	sweep_answered(cache, &begun, &made);
+	made.ret_upload_id = NULL;
+	s3_call_fini(&made);
+	begun = 0;
+}
+
+/* One whose id is not known is looked for when no other of its key is being
+ * begun, also if the other's answer comes during the sweep. */
+static void
+test_answered_meanwhile(void **state)
+{
+	struct db_upload left = { .upload_id = "", .key = "g" };
+
+	(void)state;
+	close_cache();
+	config.read_only = true; /* nothing is swept */
+	open_cache();
+	add_upload("f", 0);
+	assert_int_equal(db_number(cache->db, &left.id), 0);
+	left.key = "f";
+	left.upload_id = s3->bucket.uploads->id;
+	assert_int_equal(db_upload_put(cache->db, &left), 0);
+	assert_int_equal(db_number(cache->db, &left.id), 0);
+	left.key = "g";
+	left.upload_id = "";
+	assert_int_equal(db_upload_put(cache->db, &left), 0);
+	close_cache();
+	open_cache();
+	assert_int_equal(sweep_begin(cache, "g", &begun), 0);
+	fake_before(s3, answer);
+	assert_int_equal(sweep_run(cache), 0);
+	wait_for_uploads(0, 1);
+}
+
 int
 main(void)
 {
@@ -248,6 +297,7 @@ main(void)
 		T(test_kill_after_each),
 		T(test_kill_in_a_copy),
 		T(test_claim),
+		T(test_answered_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
