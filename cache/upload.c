@@ -427,9 +427,12 @@ flush_once(struct entry *e, bool *ret_moved)
 	stats_sub(&e->cache->stats, STAT_UPLOADS, 1);
 	lock_take(&e->lock);
 	list_remove(&f.frozen.link);
+	lock_drop(&e->lock);
+	/* Before it is told: who waited for it finds the key free. */
+	keylock_drop(&e->cache->keylocks, &f.keylock);
+	lock_take(&e->lock);
 	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
-	keylock_drop(&e->cache->keylocks, &f.keylock);
 	settle_fini(&f.out);
 	row_fini(&f.row);
 	free(f.key);
