@@ -88,6 +88,36 @@ hide(struct cache *c, const struct row *row, const char *key, struct hide *h)
 	return r;
 }
 
+/* The key is busy; ${row} is what it is now. */
+typedef int locked_fn(struct cache *c, const struct row *row, const char *key,
+    bool is_later, struct waiter *w);
+
+/* Take away what ${row} was when it was looked up.  -EAGAIN: a directory above
+ * was renamed meanwhile. */
+static int
+with_key(struct cache *c, const struct row *row, locked_fn *fn, bool is_later,
+    struct waiter *w)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	struct keylock lock = { 0 };
+	AUTO_FREE char *key = NULL;
+	int r = name_key_of(c, row, &key);
+
+	if (r == 0)
+		r = keylock_take(&c->keylocks, key, w, &lock);
+	if (r < 0)
+		return r;
+	r = name_reread(c, row, key, &now);
+	if (r == 0)
+		r = fn(c, &now, key, is_later, w);
+	keylock_drop(&c->keylocks, &lock);
+	if (r == -ESTALE && name_has_moved(c, row, key))
+		return -EAGAIN;
+	if (r == -ESTALE && name_doubt(c, row->id) < 0)
+		r = -EIO;
+	return r;
+}
+
 /* ---- unlink ---- */
 
 /* Whether S3 may have something of ${row} under its name's key. */
@@ -105,7 +135,6 @@ may_be_there(struct cache *c, const struct row *row)
 	return is_sent;
 }
 
-/* The key is busy; ${row} is what it is now. */
 static int
 unlink_locked(struct cache *c, const struct row *row, const char *key,
     bool is_later, struct waiter *w)
@@ -143,9 +172,6 @@ unlink_once(
     struct cache *c, const struct row *dir, const char *name, struct waiter *w)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	AUTO(row_fini) struct row now = { 0 };
-	struct keylock lock = { 0 };
-	AUTO_FREE char *key = NULL;
 	bool later = owed_is_later(c, dir->id);
 	int r;
 
@@ -154,21 +180,7 @@ unlink_once(
 		r = -EISDIR;
 	if (r == 0)
 		r = keep_parent(c, dir->id, row.id, w);
-	if (r == 0)
-		r = name_key_of(c, &row, &key);
-	if (r == 0)
-		r = keylock_take(&c->keylocks, key, w, &lock);
-	if (r < 0)
-		return r;
-	r = name_reread(c, &row, key, &now);
-	if (r == 0)
-		r = unlink_locked(c, &now, key, later, w);
-	keylock_drop(&c->keylocks, &lock);
-	if (r == -ESTALE && name_has_moved(c, &row, key))
-		return -EAGAIN;
-	if (r == -ESTALE && name_doubt(c, row.id) < 0)
-		r = -EIO;
-	return r;
+	return r < 0 ? r : with_key(c, &row, unlink_locked, later, w);
 }
 
 /* ---- rmdir ---- */
@@ -198,9 +210,6 @@ rmdir_once(
     struct cache *c, const struct row *dir, const char *name, struct waiter *w)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	AUTO(row_fini) struct row now = { 0 };
-	struct keylock lock = { 0 };
-	AUTO_FREE char *key = NULL;
 	bool later = owed_is_later(c, dir->id);
 	int r;
 
@@ -213,26 +222,11 @@ rmdir_once(
 		r = owed_run_below(c, row.id, w);
 	if (r == 0)
 		r = keep_parent(c, dir->id, row.id, w);
-	if (r == 0)
-		r = name_key_of(c, &row, &key);
-	if (r == 0)
-		r = keylock_take(&c->keylocks, key, w, &lock);
-	if (r < 0)
-		return r;
-	r = name_reread(c, &row, key, &now);
-	if (r == 0)
-		r = rmdir_locked(c, &now, key, later, w);
-	keylock_drop(&c->keylocks, &lock);
-	if (r == -ESTALE && name_has_moved(c, &row, key))
-		return -EAGAIN;
-	if (r == -ESTALE && name_doubt(c, row.id) < 0)
-		r = -EIO;
-	return r;
+	return r < 0 ? r : with_key(c, &row, rmdir_locked, later, w);
 }
 
 /* ---- the façade ---- */
 
-/* -EAGAIN: a directory above was renamed meanwhile. */
 typedef int once_fn(
     struct cache *c, const struct row *dir, const char *name, struct waiter *w);
 
