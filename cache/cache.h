@@ -512,13 +512,35 @@ struct cache_upload {
 /* Returns: as above. */
 typedef int cache_upload_fn(void *arg, const struct cache_upload *one);
 
+/* Something that a person is to know; its texts are valid during the call. */
+struct cache_note {
+	const char *path; /* below the mount; NULL: of no file */
+	const char *what; /* a word, for programs */
+	const char *text; /* why, or what is wrong */
+};
+
+/* What is on its way still. */
+struct cache_left {
+	uint64_t files;
+	uint64_t bytes; /* of them, but for parts that S3 has */
+	uint64_t names; /* made, removed, changed */
+	uint64_t attrs; /* of so many files and directories */
+};
+
+/* Return: as above. */
+typedef int cache_note_fn(void *arg, const struct cache_note *one);
+typedef int cache_left_fn(void *arg, const struct cache_left *left);
+
 /* What is asked of S3; all borrowed. */
 struct cache_key_call {
 	const char *key; /* as S3 knows it: it begins with config.prefix */
 	cache_key_bytes_fn *bytes;
 	cache_key_line_fn *line;
 	cache_upload_fn *upload;
+	cache_note_fn *note;
+	cache_left_fn *left;
 	void *arg;
+	uint64_t found;    /* result: how many notes tell of harm */
 	char message[256]; /* why it failed, for a person; may be "" */
 };
 
@@ -547,6 +569,15 @@ int cache_key_list(
  * Returns: as above.
  */
 int cache_uploads_list(
+    struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/* ---- parts of the tree: ${call->key} is a path below the mount, "": all ----
+ */
+
+/* Send what is not in S3, also of files that are open, and wait; ${call->left}
+ * is told now and then, ${call->note} what does not get through: it is found.
+ * Returns: 0; -ENOENT; -EINTR; what the callbacks returned; ... */
+int cache_send_all(
     struct cache *c, struct cache_key_call *call, struct waiter *w);
 
 #endif

@@ -173,6 +173,17 @@ parts_token_locked(const struct entry *e)
 	return e->upload == NULL ? NULL : e->upload->row.token;
 }
 
+uint64_t
+parts_done_bytes_locked(const struct entry *e)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; e->upload != NULL && i < e->upload->count; i++)
+		if (e->upload->parts[i].state == PART_SENT)
+			bytes += e->upload->parts[i].plan.len;
+	return bytes;
+}
+
 /*
  * See that the upload is begun; one does it, others wait.  ${row}: NULL: as
  * the row is now.  The entry's lock is held.

@@ -37,6 +37,10 @@ void parts_done_fini(struct parts_done *d);
  * entry's is held. */
 const char *parts_token_locked(const struct entry *e);
 
+/* How many bytes of the upload of ${e} are in S3: sent, or copied there. Locks:
+ * the entry's is held. */
+uint64_t parts_done_bytes_locked(const struct entry *e);
+
 /* What of a new file went up, or is about to, for plan_make().  Memory:
  * ${ret} is owned.  Locks: the entry's is held.  Returns: 0; -ENOMEM. */
 int parts_sent_locked(struct entry *e, struct plan *ret);

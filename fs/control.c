@@ -165,8 +165,8 @@ deliver(struct control *c, struct client *client, json_t *request,
 		error = error_of("no such key can be: in it % needs two hex "
 				 "digits, which are not 00");
 	else
-		error = error_of(r == -EBUSY ? "too many ask for keys at a "
-					       "time: try again later"
+		error = error_of(r == -EBUSY ? "too many ask at a time: try "
+					       "again later"
 					     : strerror(-r));
 	return error;
 }
@@ -189,6 +189,12 @@ do_uploads(struct control *c, struct client *client, json_t *request)
 	return deliver(c, client, request, DELIVERY_UPLOADS);
 }
 
+static json_t *
+do_flush(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, DELIVERY_FLUSH);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(
@@ -201,6 +207,7 @@ static const struct {
 	{ "get", do_get },
 	{ "keys", do_keys },
 	{ "uploads", do_uploads },
+	{ "flush", do_flush },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };

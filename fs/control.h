@@ -17,6 +17,8 @@
  *	{"cmd": "get", "key": TEXT}		see delivery.h; the connection
  *	{"cmd": "keys", "key": TEXT}		then ends.  "keys": of a prefix
  *	{"cmd": "uploads"}			likewise
+ *	{"cmd": "flush", "key": TEXT}		likewise, of a path below the
+ *						mount; "": all of it
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "drain", "start": true}		{"draining": true, "files": 2,
  *						"bytes": 4096, "attrs": 1}

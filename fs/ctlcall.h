@@ -27,6 +27,7 @@ struct mountinfo;
 struct ctlcall {
 	char *mountpoint;   /* owned, as the kernel shows it */
 	const char *level;  /* of log_level, or NULL */
+	const char *path;   /* of commands about files, or NULL */
 	const char *get;    /* of odd: a key, or NULL */
 	const char *list;   /* of odd: a prefix, or NULL */
 	const char *output; /* of get: a file, or NULL */

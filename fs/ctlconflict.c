@@ -9,7 +9,6 @@
 #include "fs/ctlconflict.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "fs/ctlcall.h"
+#include "fs/ctlpath.h"
 #include "fs/keytext.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
@@ -76,36 +76,6 @@ ask_page(struct ctlcall *call, json_int_t *from)
 }
 
 /* ---- choose ---- */
-
-/* ${file} below the mount, as text. */
-static int
-quote_below(const struct ctlcall *call, const char *file, struct buf *ret)
-{
-	AUTO_FREE char *copy = strdup(file), *copy2 = strdup(file);
-	AUTO_FREE char *folder = NULL;
-	struct buf path = BUF_INIT(PATH_MAX);
-	size_t len = strlen(call->mountpoint);
-	int r = 0;
-
-	if (copy == NULL || copy2 == NULL)
-		return -ENOMEM;
-	folder = realpath(dirname(copy), NULL);
-	if (folder == NULL)
-		return -errno;
-	if (strcmp(call->mountpoint, "/") == 0)
-		len = 0;
-	if (strncmp(folder, call->mountpoint, len) != 0 ||
-	    (folder[len] != '/' && folder[len] != '\0'))
-		return -EXDEV;
-	if (folder[len] == '/' && folder[len + 1] != '\0')
-		r = buf_printf(&path, "%s/", folder + len + 1);
-	if (r == 0)
-		r = buf_add_str(&path, basename(copy2));
-	if (r == 0)
-		r = keytext_quote(buf_str(&path), path.len, ret);
-	buf_fini(&path);
-	return r;
-}
 
 /* The one that is ${text}, a new reference; NULL: it failed, and that is
  * said. */
@@ -169,7 +139,7 @@ choose(struct ctlcall *call, const char *file)
 	int r;
 
 	/* Who looks at it makes the daemon know it. */
-	r = lstat(file, &st) < 0 ? -errno : quote_below(call, file, &text);
+	r = lstat(file, &st) < 0 ? -errno : ctlpath_below(call, file, &text);
 	if (r == 0)
 		one = find(call, file, buf_str(&text));
 	else

@@ -19,3 +19,22 @@ ctltext_size(json_int_t bytes, char text[32])
 	(void)snprintf(text, 32, i == 0 ? "%.0f %s" : "%.1f %s", n, units[i]);
 	return text;
 }
+
+#define BAR_WIDTH 40
+
+const char *
+ctltext_bar(json_int_t done, json_int_t all, char text[CTLTEXT_BAR])
+{
+	double share = all <= 0 ? 0 : (double)done / (double)all;
+	char bar[BAR_WIDTH + 1];
+	int full;
+
+	share = share < 0 ? 0 : share > 1 ? 1 : share;
+	full = (int)(share * BAR_WIDTH);
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < full ? '#' : '-';
+	bar[BAR_WIDTH] = '\0';
+	(void)snprintf(
+	    text, CTLTEXT_BAR, "[%s] %3d%%", bar, (int)(share * 100));
+	return text;
+}

@@ -7,6 +7,13 @@
 
 #include <jansson.h>
 
+#define CTLTEXT_BAR 48
+
+/* "[########------------]  40%": ${done} of ${all}, in ${text}, which is
+ * returned. */
+const char *ctltext_bar(
+    json_int_t done, json_int_t all, char text[CTLTEXT_BAR]);
+
 /* "12.3 MiB", in ${text}, which is returned. */
 const char *ctltext_size(json_int_t bytes, char text[32]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * delivery.c - what S3 has under a key, on its way to pailctl.
+ * delivery.c - what S3 has under a key, or is to be done for a path, on its way
+ * to pailctl.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -116,17 +117,48 @@ add_upload(void *arg, const struct cache_upload *it)
 	return add_line(arg, line);
 }
 
+static int
+add_note(void *arg, const struct cache_note *it)
+{
+	const char *path = it->path == NULL ? "" : it->path;
+	json_t *line = delivery_key_json(path, strlen(path));
+	json_t *more =
+	    json_pack("{s:s, s:s}", "what", it->what, "why", it->text);
+
+	if (line != NULL && json_object_update(line, more) < 0) {
+		json_decref(line);
+		line = NULL;
+	}
+	json_decref(more);
+	return add_line(arg, line);
+}
+
+/* At once: who waits is to see it. */
+static int
+send_left(void *arg, const struct cache_left *it)
+{
+	struct delivery *one = arg;
+
+	return ctlline_send_json(one->fd,
+	    json_pack("{s:I, s:I, s:I, s:I}", "files", (json_int_t)it->files,
+		"bytes", (json_int_t)it->bytes, "names", (json_int_t)it->names,
+		"attrs", (json_int_t)it->attrs));
+}
+
 /* The last line; who does not get it sees the end without it. */
 static void
-send_end(struct delivery *one, int r, const char *message)
+send_end(struct delivery *one, int r, const struct cache_key_call *call)
 {
 	json_t *end;
 
-	if (r == 0)
-		end = json_pack("{s:b}", "done", 1);
-	else
+	if (r < 0)
 		end = json_pack("{s:s}", "error",
-		    message[0] != '\0' ? message : strerror(-r));
+		    call->message[0] != '\0' ? call->message : strerror(-r));
+	else if (one->kind == DELIVERY_FLUSH)
+		end = json_pack(
+		    "{s:b, s:I}", "done", 1, "found", (json_int_t)call->found);
+	else
+		end = json_pack("{s:b}", "done", 1);
 	/* A message may name a key, which may be no UTF-8. */
 	if (end == NULL)
 		end = json_pack("{s:s}", "error", strerror(-r));
@@ -142,13 +174,15 @@ run(void *arg)
 		.bytes = send_bytes,
 		.line = add_key,
 		.upload = add_upload,
+		.note = add_note,
+		.left = send_left,
 		.arg = one };
 	int r;
 
 	r = all->run(all->arg, one->kind, &call, &one->waiter);
 	if (r == 0)
 		r = send_lines(one);
-	send_end(one, r, call.message);
+	send_end(one, r, &call);
 	json_decref(one->lines);
 	one->lines = NULL;
 	lock_take(&all->lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * delivery.h - what S3 has under a key, on its way to pailctl.
+ * delivery.h - what S3 has under a key, or is to be done for a path, on its way
+ * to pailctl.
  *
  * S3 lets us wait, and so may who reads: each runs in a thread of its own, up
  * to DELIVERIES_MAX at a time, on a connection that is given to it.  What it
@@ -10,7 +11,11 @@
  *	keys	[{"key": ..., "text": ..., "size": N}, ...]; likewise
  *	uploads	[{"key": ..., "text": ..., "id": ..., "made": SECONDS since
  *		1970, "ours": true}, ...]; likewise
- *	then	{"done": true}, or {"error": "..."}: all before is worth nothing
+ *	flush	{"files": N, "bytes": N, "names": N, "attrs": N}, that is on
+ *		its way; and [{"key": ..., "text": ..., "what": WORD, "why":
+ *		TEXT}, ...], of what stays; again and again
+ *	then	{"done": true}, or {"error": "..."}: all before is worth
+ *		nothing.  Of flush {"done": true, "found": N}: how many stay
  *
  * Threads: new, start and free from one thread.  Lock: a leaf.
  */
@@ -31,10 +36,11 @@ struct deliveries;
 enum delivery_kind {
 	DELIVERY_GET,
 	DELIVERY_KEYS,
-	DELIVERY_UPLOADS
+	DELIVERY_UPLOADS,
+	DELIVERY_FLUSH
 };
 
-/* cache_key_get(), cache_key_list() or cache_uploads_list(). */
+/* The call of cache.h that does it. */
 typedef int delivery_fn(void *arg, enum delivery_kind kind,
     struct cache_key_call *call, struct waiter *w);
 
@@ -50,7 +56,7 @@ void deliveries_free(struct deliveries *d);
 
 /**
  * delivery_start(d, fd, kind, key):
- * Send what is under ${key} to ${fd}.
+ * Send what is under ${key} (of flush: a path) to ${fd}.
  * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
  * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
  */

@@ -168,17 +168,16 @@ static int
 on_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
     struct waiter *w)
 {
+	static int (*const run[])(struct cache * c,
+	    struct cache_key_call * call, struct waiter * w) = {
+		[DELIVERY_GET] = cache_key_get,
+		[DELIVERY_KEYS] = cache_key_list,
+		[DELIVERY_UPLOADS] = cache_uploads_list,
+		[DELIVERY_FLUSH] = cache_send_all,
+	};
 	struct mount *m = arg;
 
-	switch (kind) {
-	case DELIVERY_GET:
-		break;
-	case DELIVERY_KEYS:
-		return cache_key_list(m->cache, call, w);
-	case DELIVERY_UPLOADS:
-		return cache_uploads_list(m->cache, call, w);
-	}
-	return cache_key_get(m->cache, call, w);
+	return run[kind](m->cache, call, w);
 }
 
 /* The folder for caches, if cache= does not name one. */

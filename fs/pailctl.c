@@ -14,6 +14,7 @@
 
 #include "fs/ctlcall.h"
 #include "fs/ctlconflict.h"
+#include "fs/ctlflush.h"
 #include "fs/ctlodd.h"
 #include "fs/ctlsock.h"
 #include "fs/ctlstatus.h"
@@ -169,22 +170,33 @@ do_umount(struct ctlcall *call)
 	return wait_for_end(call);
 }
 
+/* What comes after a command. */
+enum takes {
+	TAKES_MOUNT,
+	TAKES_LEVEL, /* and a word */
+	TAKES_PATH   /* of a mount, or in one; or nothing: "." */
+};
+
 /* The commands, one table. */
 static const struct {
 	const char *name;
 	int (*run)(struct ctlcall *call);
-	bool has_level;
+	enum takes takes;
 	const char *help;
 } commands[] = {
-	{ "status", ctlstatus_run, false, "what the mount does, and did" },
-	{ "umount", do_umount, false,
+	{ "status", ctlstatus_run, TAKES_MOUNT,
+	    "what the mount does, and did" },
+	{ "umount", do_umount, TAKES_MOUNT,
 	    "send what is to be sent, unmount, and wait for the end" },
-	{ "odd", ctlodd_run, false, "keys of the bucket that have no path" },
-	{ "conflicts", ctlconflict_run, false,
+	{ "flush", ctlflush_run, TAKES_PATH,
+	    "send what is to be sent of it, and wait" },
+	{ "odd", ctlodd_run, TAKES_MOUNT,
+	    "keys of the bucket that have no path" },
+	{ "conflicts", ctlconflict_run, TAKES_MOUNT,
 	    "losers of conflicts; see --keep and --take" },
-	{ "uploads", ctlupload_run, false,
+	{ "uploads", ctlupload_run, TAKES_MOUNT,
 	    "multipart uploads that S3 has and nobody completed" },
-	{ "log_level", do_log_level, true,
+	{ "log_level", do_log_level, TAKES_LEVEL,
 	    "log error, warning, info or debug from now on" },
 };
 
@@ -193,17 +205,23 @@ static const struct {
 static void
 print_help(FILE *to)
 {
+	static const char *const takes[] = { [TAKES_MOUNT] = "MOUNTPOINT",
+		[TAKES_LEVEL] = "MOUNTPOINT LEVEL",
+		[TAKES_PATH] = "[PATH]" };
+
 	(void)fputs("usage: pailctl COMMAND MOUNTPOINT [options]\n\n", to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		char left[40];
 
-		(void)snprintf(left, sizeof(left), "%s MOUNTPOINT%s",
-		    commands[i].name, commands[i].has_level ? " LEVEL" : "");
+		(void)snprintf(left, sizeof(left), "%s %s", commands[i].name,
+		    takes[commands[i].takes]);
 		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
 	}
 	(void)fputs(
-	    "\n  --json         what status, odd, conflicts and uploads say, for "
-	    "programs\n"
+	    "\n  PATH is a mount point, or a file or folder in a mount; it is "
+	    "the mount that\n  the working directory is in, if it is not "
+	    "given.\n"
+	    "\n  --json         what a command says, for programs\n"
 	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
 	    "sizes\n"
 	    "  --get KEY      odd: what S3 has under a key\n"
@@ -231,6 +249,21 @@ usage_of_other(const char *option, const char *command, const char *given)
 	return EXIT_USAGE;
 }
 
+/* The words of command ${i}. */
+static int
+check_words(size_t i, char *const words[], int count)
+{
+	enum takes takes = commands[i].takes;
+
+	if (count < 2 && takes != TAKES_PATH)
+		return usage("the mount point is missing after ", words[0]);
+	if (count < 3 && takes == TAKES_LEVEL)
+		return usage("the level is missing after ", words[1]);
+	if (count > (takes == TAKES_LEVEL ? 3 : 2))
+		return usage("too many arguments for ", words[0]);
+	return 0;
+}
+
 static int
 run(struct ctlcall *call, char *const words[], int count)
 {
@@ -241,17 +274,18 @@ run(struct ctlcall *call, char *const words[], int count)
 		i++;
 	if (i == COMMAND_COUNT)
 		return usage("unknown command ", words[0]);
-	if (count < 2)
-		return usage("the mount point is missing after ", words[0]);
-	if (count < 3 && commands[i].has_level)
-		return usage("the level is missing after ", words[1]);
-	if (count > (commands[i].has_level ? 3 : 2))
-		return usage("too many arguments for ", words[0]);
-	call->level = commands[i].has_level ? words[2] : NULL;
-	r = mountinfo_canonical(words[1], &call->mountpoint);
-	if (r < 0) {
-		(void)ctlcall_fail("no mount point", words[1], strerror(-r));
-		return EXIT_FAILURE;
+	r = check_words(i, words, count);
+	if (r != 0)
+		return r;
+	call->level = commands[i].takes == TAKES_LEVEL ? words[2] : NULL;
+	call->path = count < 2 ? NULL : words[1];
+	if (commands[i].takes != TAKES_PATH) {
+		r = mountinfo_canonical(words[1], &call->mountpoint);
+		if (r < 0) {
+			(void)ctlcall_fail(
+			    "no mount point", words[1], strerror(-r));
+			return EXIT_FAILURE;
+		}
 	}
 	r = commands[i].run(call);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

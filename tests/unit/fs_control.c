@@ -61,6 +61,23 @@ give_drain(void *arg, bool start)
 	return json_pack("{s:b}", "draining", start ? 1 : 0);
 }
 
+/* Its progress, and two that stay. */
+static int
+run_flush(struct cache_key_call *call)
+{
+	const struct cache_left left = { 1, 2, 3, 4 };
+	const struct cache_note notes[] = {
+		{ .path = call->key, .what = "file", .text = "why" },
+		{ .path = NULL, .what = "name", .text = "so" },
+	};
+	int r = call->left(call->arg, &left);
+
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = call->note(call->arg, &notes[i]);
+	call->found = 2;
+	return r;
+}
+
 /* "big": more than a socket takes; "wait": until interrupted; others fail. */
 static int
 run_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
@@ -76,6 +93,8 @@ run_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
 	(void)arg;
 	if (kind == DELIVERY_UPLOADS)
 		return call->upload(call->arg, &upload);
+	if (kind == DELIVERY_FLUSH)
+		return run_flush(call);
 	if (kind == DELIVERY_KEYS) {
 		(void)call->line(call->arg, "\xff", 1, 7);
 		return call->line(call->arg, "a\0b", 3, 8);
@@ -342,6 +361,22 @@ test_uploads(void **state)
 	(void)close(fd);
 }
 
+static void
+test_flush(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_or_skip(f);
+
+	assert_string_equal(ask(fd, "{\"cmd\":\"flush\",\"key\":\"d/%ff\"}\n"),
+	    "{\"files\":1,\"bytes\":2,\"names\":3,\"attrs\":4}");
+	assert_string_equal(read_line(fd),
+	    "[{\"key\":null,\"text\":\"d/%FF\",\"what\":\"file\","
+	    "\"why\":\"why\"},{\"key\":\"\",\"text\":\"\","
+	    "\"what\":\"name\",\"why\":\"so\"}]");
+	assert_string_equal(read_line(fd), "{\"done\":true,\"found\":2}");
+	(void)close(fd);
+}
+
 /* Readers that do not read, and an S3 that does not answer: commands are
  * answered, there is a limit, and the end comes. */
 static void
@@ -441,6 +476,7 @@ main(void)
 		TEST(test_a_key),
 		TEST(test_keys),
 		TEST(test_uploads),
+		TEST(test_flush),
 		TEST(test_deliveries_that_hang),
 		TEST(test_wait),
 		TEST(test_the_socket),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctlnote.c - a command of pailctl that is about a path.
+ */
+#include "fs/ctlnote.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/ctlcall.h"
+#include "fs/ctlpath.h"
+#include "fs/keytext.h"
+#include "s3/base/buf.h"
+
+/* The next line; NULL: it failed, and that is said. */
+static json_t *
+read_line(struct ctlcall *call)
+{
+	json_t *line = NULL;
+	int r = ctlline_read(&call->daemon, &line);
+	const char *error = json_string_value(json_object_get(line, "error"));
+
+	if (r == 0 && error == NULL)
+		return line;
+	(void)ctlcall_fail("this failed for",
+	    call->path != NULL ? call->path : call->mountpoint,
+	    error != NULL   ? error
+	    : r == -ENODATA ? "the daemon ended: was it unmounted?"
+			    : strerror(-r));
+	json_decref(line);
+	return NULL;
+}
+
+/* Take ${line}; true: it is the last. */
+static bool
+take_line(struct ctlnote *note, json_t *line)
+{
+	bool is_done = json_is_true(json_object_get(line, "done"));
+
+	if (json_is_array(line))
+		(void)json_array_extend(note->all, line);
+	else if (is_done)
+		note->found =
+		    json_integer_value(json_object_get(line, "found"));
+	else if (note->show != NULL)
+		note->show(note->arg, line);
+	json_decref(line);
+	return is_done;
+}
+
+int
+ctlnote_ask(struct ctlcall *call, struct ctlnote *note)
+{
+	struct buf text = BUF_INIT(KEYTEXT_MAX);
+	json_t *line;
+	int r = ctlpath_find(call, call->path, &text);
+
+	note->all = json_array();
+	if (r == 0)
+		r = ctlcall_connect(call);
+	if (r == 0)
+		(void)ctlcall_send(call, note->command, 0, buf_str(&text));
+	buf_fini(&text);
+	if (r < 0)
+		return r;
+	ctlcall_patience(call, 0); /* it says when it gives up on S3 */
+	do {
+		line = read_line(call);
+	} while (line != NULL && !take_line(note, line));
+	return line == NULL ? -1 : 0;
+}
+
+static const char *
+text_of(json_t *one, const char *name)
+{
+	const char *text = json_string_value(json_object_get(one, name));
+
+	return text == NULL ? "" : text;
+}
+
+void
+ctlnote_print(const struct ctlcall *call, const struct ctlnote *note)
+{
+	json_t *one;
+	size_t i;
+
+	if (call->as_json) {
+		ctlcall_print(note->all);
+		return;
+	}
+	json_array_foreach(note->all, i, one)
+	{
+		(void)printf("%s\t%s\t%s\n", text_of(one, "text"),
+		    text_of(one, "what"), text_of(one, "why"));
+	}
+	(void)fflush(stdout); /* before what is said of all; seen in the end */
+}
+
+void
+ctlnote_fini(struct ctlnote *note)
+{
+	json_decref(note->all);
+	note->all = NULL;
+}
