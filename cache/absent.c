@@ -32,6 +32,17 @@ absent_fini(struct absent *a)
 	lock_fini(&a->lock);
 }
 
+void
+absent_clear(struct absent *a)
+{
+	lock_take(&a->lock);
+	for (size_t i = 0; a->slots != NULL && i < SLOTS; i++) {
+		free(a->slots[i].name);
+		a->slots[i].name = NULL;
+	}
+	lock_drop(&a->lock);
+}
+
 /* The slot of ${name}, which may hold another; FNV-1a. */
 static struct absent_slot *
 slot_of(struct absent *a, uint64_t dir, const char *name)

@@ -30,6 +30,9 @@ void absent_fini(struct absent *a);
 void absent_note(
     struct absent *a, uint64_t dir, const char *name, int64_t asked_ms);
 
+/* Forget all. */
+void absent_clear(struct absent *a);
+
 /* When S3 last said so; 0: not known. */
 int64_t absent_asked_ms(struct absent *a, uint64_t dir, const char *name);
 

@@ -580,4 +580,8 @@ int cache_uploads_list(
 int cache_send_all(
     struct cache *c, struct cache_key_call *call, struct waiter *w);
 
+/* Forget what S3 has: bytes, attributes, listings; or, if it has not all,
+ * nothing: what is not there is found.  Returns: 0; -ENOENT; ... */
+int cache_drop(struct cache *c, struct cache_key_call *call, struct waiter *w);
+
 #endif

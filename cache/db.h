@@ -211,6 +211,10 @@ int db_rows_purge(struct db *db, uint64_t parent, int64_t ms, int name_state);
 /* All rows by which something is owed to S3, by id. */
 int db_rows_pending(struct db *db, db_row_fn *fn, void *arg);
 
+/* Those of ids above ${after}, of whatever directory, by id, at most ${max}. */
+int db_rows_from(
+    struct db *db, uint64_t after, unsigned max, db_row_fn *fn, void *arg);
+
 /* Those of ids above ${after}, up to ${end}, whose name may be one of
  * aside.h, by id. */
 int db_rows_aside(

@@ -452,6 +452,21 @@ db_rows_below(struct db *db, uint64_t id, db_row_fn *fn, void *arg)
 }
 
 int
+db_rows_from(
+    struct db *db, uint64_t after, unsigned max, db_row_fn *fn, void *arg)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROWS_FROM];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	(void)sqlite3_bind_int64(stmt, 2, max);
+	r = each_row(db, stmt, fn, arg);
+	db_leave(db);
+	return r;
+}
+
+int
 db_rows_aside(
     struct db *db, uint64_t after, uint64_t end, db_row_fn *fn, void *arg)
 {

@@ -59,6 +59,7 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	    "WHERE id IN below AND id <> ?1",
 	[DB_ROWS_PENDING] = SELECT_ROW
 	"INDEXED BY entry_pending WHERE " SCHEMA_IS_PENDING " ORDER BY id",
+	[DB_ROWS_FROM] = SELECT_ROW "WHERE id > ?1 ORDER BY id LIMIT ?2",
 	[DB_ROWS_ASIDE] = SELECT_ROW "WHERE id > ?1 AND id <= ?2"
 				     " AND CAST(name AS TEXT) GLOB"
 				     " '*.*-*-*T*Z' ORDER BY id",

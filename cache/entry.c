@@ -493,6 +493,30 @@ entries_punch(struct cache *c, uint64_t want)
 	return freed;
 }
 
+/* Whether S3 has all bytes of ${node}, which is not in memory. */
+static bool
+is_clean(struct cache *c, uint64_t node)
+{
+	AUTO(row_fini) struct row row = { 0 };
+
+	return db_row_by_node(c->db, node, &row) == 0 &&
+	       row.byte_state == BYTES_CLEAN;
+}
+
+void
+entries_forget(struct cache *c, uint64_t node)
+{
+	struct entry *e;
+
+	lock_take(&c->entries->lock);
+	e = find_locked(c->entries, node);
+	if (e != NULL)
+		(void)punch_entry(e, UINT64_MAX); /* as much as may go */
+	else if (is_clean(c, node))
+		(void)chunk_delete(c, node); /* as much as there is */
+	lock_drop(&c->entries->lock);
+}
+
 void
 entries_flush(struct cache *c)
 {

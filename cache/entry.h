@@ -222,6 +222,9 @@ int entries_rekey_one(struct cache *c, uint64_t node, const char *from,
 /* Delete the bytes of ${node} if it is not in memory; returns how many. */
 uint64_t entries_drop_closed(struct cache *c, uint64_t node);
 
+/* Nothing of ${node} stays here that S3 has and nobody reads just now. */
+void entries_forget(struct cache *c, uint64_t node);
+
 /* Punch clean bytes out of open chunks; returns how many. */
 uint64_t entries_punch(struct cache *c, uint64_t want);
 

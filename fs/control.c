@@ -195,6 +195,12 @@ do_flush(struct control *c, struct client *client, json_t *request)
 	return deliver(c, client, request, DELIVERY_FLUSH);
 }
 
+static json_t *
+do_drop(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, DELIVERY_DROP);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(
@@ -208,6 +214,7 @@ static const struct {
 	{ "keys", do_keys },
 	{ "uploads", do_uploads },
 	{ "flush", do_flush },
+	{ "drop", do_drop },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };

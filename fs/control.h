@@ -19,6 +19,7 @@
  *	{"cmd": "uploads"}			likewise
  *	{"cmd": "flush", "key": TEXT}		likewise, of a path below the
  *						mount; "": all of it
+ *	{"cmd": "drop", "key": TEXT}		likewise
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "drain", "start": true}		{"draining": true, "files": 2,
  *						"bytes": 4096, "attrs": 1}

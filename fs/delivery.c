@@ -154,7 +154,7 @@ send_end(struct delivery *one, int r, const struct cache_key_call *call)
 	if (r < 0)
 		end = json_pack("{s:s}", "error",
 		    call->message[0] != '\0' ? call->message : strerror(-r));
-	else if (one->kind == DELIVERY_FLUSH)
+	else if (one->kind >= DELIVERY_FLUSH)
 		end = json_pack(
 		    "{s:b, s:I}", "done", 1, "found", (json_int_t)call->found);
 	else

@@ -14,8 +14,10 @@
  *	flush	{"files": N, "bytes": N, "names": N, "attrs": N}, that is on
  *		its way; and [{"key": ..., "text": ..., "what": WORD, "why":
  *		TEXT}, ...], of what stays; again and again
+ *	drop	likewise, of what keeps it from being dropped
  *	then	{"done": true}, or {"error": "..."}: all before is worth
- *		nothing.  Of flush {"done": true, "found": N}: how many stay
+ *		nothing.  Of flush and drop {"done": true, "found": N}: how
+ *		many those are
  *
  * Threads: new, start and free from one thread.  Lock: a leaf.
  */
@@ -37,7 +39,8 @@ enum delivery_kind {
 	DELIVERY_GET,
 	DELIVERY_KEYS,
 	DELIVERY_UPLOADS,
-	DELIVERY_FLUSH
+	DELIVERY_FLUSH,
+	DELIVERY_DROP
 };
 
 /* The call of cache.h that does it. */
@@ -56,7 +59,7 @@ void deliveries_free(struct deliveries *d);
 
 /**
  * delivery_start(d, fd, kind, key):
- * Send what is under ${key} (of flush: a path) to ${fd}.
+ * Send what is under ${key} (of the latter two: a path) to ${fd}.
  * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
  * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
  */

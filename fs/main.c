@@ -174,6 +174,7 @@ on_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
 		[DELIVERY_KEYS] = cache_key_list,
 		[DELIVERY_UPLOADS] = cache_uploads_list,
 		[DELIVERY_FLUSH] = cache_send_all,
+		[DELIVERY_DROP] = cache_drop,
 	};
 	struct mount *m = arg;
 

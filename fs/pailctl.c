@@ -14,6 +14,7 @@
 
 #include "fs/ctlcall.h"
 #include "fs/ctlconflict.h"
+#include "fs/ctldrop.h"
 #include "fs/ctlflush.h"
 #include "fs/ctlodd.h"
 #include "fs/ctlsock.h"
@@ -174,7 +175,8 @@ do_umount(struct ctlcall *call)
 enum takes {
 	TAKES_MOUNT,
 	TAKES_LEVEL, /* and a word */
-	TAKES_PATH   /* of a mount, or in one; or nothing: "." */
+	TAKES_GIVEN, /* a mount, or a path in one */
+	TAKES_PATH   /* likewise, or nothing: the mount of "." */
 };
 
 /* The commands, one table. */
@@ -190,6 +192,8 @@ static const struct {
 	    "send what is to be sent, unmount, and wait for the end" },
 	{ "flush", ctlflush_run, TAKES_PATH,
 	    "send what is to be sent of it, and wait" },
+	{ "drop", ctldrop_run, TAKES_GIVEN,
+	    "forget what is cached of it, if S3 has all" },
 	{ "odd", ctlodd_run, TAKES_MOUNT,
 	    "keys of the bucket that have no path" },
 	{ "conflicts", ctlconflict_run, TAKES_MOUNT,
@@ -207,6 +211,7 @@ print_help(FILE *to)
 {
 	static const char *const takes[] = { [TAKES_MOUNT] = "MOUNTPOINT",
 		[TAKES_LEVEL] = "MOUNTPOINT LEVEL",
+		[TAKES_GIVEN] = "PATH",
 		[TAKES_PATH] = "[PATH]" };
 
 	(void)fputs("usage: pailctl COMMAND MOUNTPOINT [options]\n\n", to);
@@ -256,7 +261,10 @@ check_words(size_t i, char *const words[], int count)
 	enum takes takes = commands[i].takes;
 
 	if (count < 2 && takes != TAKES_PATH)
-		return usage("the mount point is missing after ", words[0]);
+		return usage(takes == TAKES_GIVEN
+				 ? "a path is missing after "
+				 : "the mount point is missing after ",
+		    words[0]);
 	if (count < 3 && takes == TAKES_LEVEL)
 		return usage("the level is missing after ", words[1]);
 	if (count > (takes == TAKES_LEVEL ? 3 : 2))
@@ -279,7 +287,7 @@ run(struct ctlcall *call, char *const words[], int count)
 		return r;
 	call->level = commands[i].takes == TAKES_LEVEL ? words[2] : NULL;
 	call->path = count < 2 ? NULL : words[1];
-	if (commands[i].takes != TAKES_PATH) {
+	if (commands[i].takes < TAKES_GIVEN) {
 		r = mountinfo_canonical(words[1], &call->mountpoint);
 		if (r < 0) {
 			(void)ctlcall_fail(
