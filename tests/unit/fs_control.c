@@ -7,12 +7,15 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -460,6 +463,53 @@ test_the_socket(void **state)
 	(void)close(fd);
 }
 
+/* What a process of user ${uid} is answered on the socket ${path}: how many
+ * bytes; 255 if it cannot even connect. */
+static int
+bytes_for(const char *path, uid_t uid)
+{
+	static const char line[] = "{\"cmd\":\"status\"}\n";
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int handle = open(path, O_PATH | O_CLOEXEC), status, fd;
+	pid_t pid = fork();
+
+	assert_true(handle >= 0 && pid >= 0);
+	if (pid == 0) {
+		/* Past the folder, which nobody else may enter. */
+		(void)snprintf(to.sun_path, sizeof(to.sun_path),
+		    "/proc/self/fd/%d", handle);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (setgid(uid) < 0 || setuid(uid) < 0 ||
+		    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+			_exit(255);
+		(void)send(fd, line, strlen(line), MSG_NOSIGNAL);
+		_exit((int)strlen(read_line(fd)));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	(void)close(handle);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Even where the files would let him in: it is asked who he is. */
+static void
+test_another_user(void **state)
+{
+	struct fixture *f = *state;
+	char path[CTLSOCK_PATH_MAX];
+
+	if (f->control == NULL)
+		skip();
+	(void)snprintf(path, sizeof(path), "/run/pailfs/%u:%u.sock",
+	    f->info.major, f->info.minor);
+	assert_int_equal(bytes_for(path, 65534), 255);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(bytes_for(path, 65534), 0);
+	assert_int_equal(f->calls, 0);
+	assert_int_equal(bytes_for(path, 0), strlen("{\"state\":\"mounted\"}"));
+	assert_int_equal(f->calls, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -480,6 +530,7 @@ main(void)
 		TEST(test_deliveries_that_hang),
 		TEST(test_wait),
 		TEST(test_the_socket),
+		TEST(test_another_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
