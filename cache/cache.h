@@ -490,6 +490,16 @@ typedef bool cache_renaming_fn(void *arg, const struct cache_renaming *one);
 
 void cache_renames_list(struct cache *c, cache_renaming_fn *fn, void *arg);
 
+/* A file that is on its way to S3; its text is valid during the call. */
+struct cache_sending {
+	const char *path; /* below the mount */
+	uint64_t size;    /* bytes */
+	uint64_t sent;    /* of them; if they go in one request: 0 */
+	uint64_t age_s;   /* of the first that is not sent */
+};
+typedef bool cache_sending_fn(void *arg, const struct cache_sending *one);
+void cache_sending_list(struct cache *c, cache_sending_fn *fn, void *arg);
+
 /* ---- keys, past the tree: for those that have no path ---- */
 
 /* The next bytes of an object, on the caller's thread.
@@ -519,12 +529,9 @@ struct cache_note {
 	const char *text; /* why, or what is wrong */
 };
 
-/* What is on its way still. */
+/* What is on its way still: of bytes, but for parts that S3 has. */
 struct cache_left {
-	uint64_t files;
-	uint64_t bytes; /* of them, but for parts that S3 has */
-	uint64_t names; /* made, removed, changed */
-	uint64_t attrs; /* of so many files and directories */
+	uint64_t files, bytes, names, attrs;
 };
 
 /* Return: as above. */

@@ -384,3 +384,45 @@ cache_send_all(struct cache *c, struct cache_key_call *call, struct waiter *w)
 	call->found = s.refused;
 	return r;
 }
+
+/* ---- for people ---- */
+
+/* Whether some of ${e} is on its way, with its key (owned) if so. */
+static bool
+look_sending(struct entry *e, struct cache_sending *ret, char **ret_key)
+{
+	lock_take(&e->lock);
+	if (e->state == BYTES_UPLOADING || e->upload != NULL) {
+		*ret = (struct cache_sending){ .size = e->size,
+			.sent = parts_done_bytes_locked(e) };
+		if (e->dirty_ms > 0)
+			ret->age_s =
+			    (uint64_t)(cache_now_ms(e->cache) - e->dirty_ms) /
+			    1000;
+		*ret_key = strdup(e->key);
+	}
+	lock_drop(&e->lock);
+	return *ret_key != NULL;
+}
+
+void
+cache_sending_list(struct cache *c, cache_sending_fn *fn, void *arg)
+{
+	struct entry **list = NULL;
+	size_t count = 0;
+	bool more = true;
+
+	if (entries_modified(c, &list, &count) < 0)
+		return; /* no memory: a level for people */
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *key = NULL;
+		struct cache_sending one;
+
+		if (more && look_sending(list[i], &one, &key)) {
+			one.path = key + strlen(c->config.prefix);
+			more = fn(arg, &one);
+		}
+		entry_put(list[i]);
+	}
+	free(list);
+}

@@ -34,6 +34,7 @@ struct ctlcall {
 	const char *keep;   /* of conflicts: a file, or NULL */
 	const char *take;   /* likewise */
 	bool as_json;
+	bool watch;            /* status: again and again */
 	struct ctlline daemon; /* its fd -1 while not connected */
 };
 

@@ -20,21 +20,33 @@ ctltext_size(json_int_t bytes, char text[32])
 	return text;
 }
 
+/* From 0 to 1. */
+static double
+share(json_int_t done, json_int_t all)
+{
+	if (all <= 0 || done <= 0)
+		return 0;
+	return done >= all ? 1 : (double)done / (double)all;
+}
+
+int
+ctltext_percent(json_int_t done, json_int_t all)
+{
+	return (int)(share(done, all) * 100);
+}
+
 #define BAR_WIDTH 40
 
 const char *
 ctltext_bar(json_int_t done, json_int_t all, char text[CTLTEXT_BAR])
 {
-	double share = all <= 0 ? 0 : (double)done / (double)all;
+	int full = (int)(share(done, all) * BAR_WIDTH);
 	char bar[BAR_WIDTH + 1];
-	int full;
 
-	share = share < 0 ? 0 : share > 1 ? 1 : share;
-	full = (int)(share * BAR_WIDTH);
 	for (int i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i < full ? '#' : '-';
 	bar[BAR_WIDTH] = '\0';
 	(void)snprintf(
-	    text, CTLTEXT_BAR, "[%s] %3d%%", bar, (int)(share * 100));
+	    text, CTLTEXT_BAR, "[%s] %3d%%", bar, ctltext_percent(done, all));
 	return text;
 }

@@ -7,6 +7,9 @@
 
 #include <jansson.h>
 
+/* How much of ${all} is ${done}, from 0 to 100; of nothing, nothing. */
+int ctltext_percent(json_int_t done, json_int_t all);
+
 #define CTLTEXT_BAR 48
 
 /* "[########------------]  40%": ${done} of ${all}, in ${text}, which is

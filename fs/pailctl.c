@@ -227,6 +227,7 @@ print_help(FILE *to)
 	    "the mount that\n  the working directory is in, if it is not "
 	    "given.\n"
 	    "\n  --json         what a command says, for programs\n"
+	    "  --watch        status: again each second, until Ctrl-C\n"
 	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
 	    "sizes\n"
 	    "  --get KEY      odd: what S3 has under a key\n"
@@ -351,6 +352,8 @@ check_options(struct ctlcall *call, const char *command)
 		if (call->as_json && !word_options[i].has_json)
 			return usage("--json does not go with ", name);
 	}
+	if (call->watch && strcmp(command, "status") != 0)
+		return usage_of_other("--watch", "status", command);
 	if (call->get != NULL && call->list != NULL)
 		return usage("--get does not go with ", "--list");
 	if (call->output != NULL && call->get == NULL)
@@ -377,6 +380,8 @@ main(int argc, char **argv)
 			*word = argv[i];
 		} else if (strcmp(argv[i], "--json") == 0) {
 			call.as_json = true;
+		} else if (strcmp(argv[i], "--watch") == 0) {
+			call.watch = true;
 		} else if (strcmp(argv[i], "--help") == 0 ||
 			   strcmp(argv[i], "-h") == 0) {
 			print_help(stdout);

@@ -95,6 +95,34 @@ renames_json(struct cache *c)
 	return list;
 }
 
+/* The daemon's answer stays short: more of them are only counted. */
+static bool
+add_sending(void *arg, const struct cache_sending *it)
+{
+	json_t *one = path_json(it->path);
+	json_t *more =
+	    json_pack("{s:I, s:I, s:I}", "size", (json_int_t)it->size, "sent",
+		(json_int_t)it->sent, "age_s", (json_int_t)it->age_s);
+	int r = json_object_update(one, more);
+
+	json_decref(more);
+	if (r < 0) {
+		json_decref(one);
+		return false;
+	}
+	return json_array_append_new(arg, one) == 0 &&
+	       json_array_size(arg) < STATUS_SENDING_MAX;
+}
+
+static json_t *
+sending_json(struct cache *c)
+{
+	json_t *list = json_array();
+
+	cache_sending_list(c, add_sending, list);
+	return list;
+}
+
 /* NULL where there is none: pack's "s?" makes it null. */
 json_t *
 status_json(const struct status *st)
@@ -102,14 +130,14 @@ status_json(const struct status *st)
 	const struct options *o = st->options;
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:b, s:I,"
-			 " s:I, s:o, s:o}",
+			 " s:I, s:o, s:o, s:o}",
 	    "state", "mounted", "pid", (int)getpid(), "version", PAILFS_VERSION,
 	    "bucket", o->bucket, "prefix", o->prefix, "endpoint", o->endpoint,
 	    "region", st->region, "mountpoint", o->mountpoint, "read_only",
 	    o->ro ? 1 : 0, "uptime_s", (json_int_t)(time(NULL) - st->since_s),
 	    "kernel_inodes", (json_int_t)inodes_count(&st->session->inodes),
-	    "renames", renames_json(st->cache), "cache",
-	    cache_json(st->cache, o->cache));
+	    "renames", renames_json(st->cache), "sending",
+	    sending_json(st->cache), "cache", cache_json(st->cache, o->cache));
 }
 
 json_t *

@@ -8,8 +8,9 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define STATUS_ODD_MAX   1000
-#define STATUS_ASIDE_MAX 1000
+#define STATUS_ODD_MAX     1000
+#define STATUS_ASIDE_MAX   1000
+#define STATUS_SENDING_MAX 100
 
 struct cache;
 struct drain_state;

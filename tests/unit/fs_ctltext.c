@@ -31,6 +31,16 @@ marks(const char *bar)
 	return n;
 }
 
+static void
+test_percent(void **state)
+{
+	(void)state;
+	assert_int_equal(ctltext_percent(0, 0), 0);
+	assert_int_equal(ctltext_percent(1, 3), 33);
+	assert_int_equal(ctltext_percent(-1, 3), 0);
+	assert_int_equal(ctltext_percent(4, 3), 100);
+}
+
 /* Always of one length; never over its ends. */
 static void
 test_bar(void **state)
@@ -61,6 +71,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_percent),
 		cmocka_unit_test(test_bar),
 	};
 
