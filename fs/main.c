@@ -5,14 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,8 +17,10 @@
 #include "fs/daemon.h"
 #include "fs/drain.h"
 #include "fs/mountinfo.h"
+#include "fs/mountpoint.h"
 #include "fs/notify.h"
 #include "fs/options.h"
+#include "fs/process.h"
 #include "fs/session.h"
 #include "fs/status.h"
 #include "s3/base/buf.h"
@@ -37,9 +34,6 @@
 
 /* How often the log says what is still to be sent before the end, seconds. */
 #define DRAIN_LOG_S 10
-
-/* A thread that waits for S3 needs little. */
-#define THREAD_STACK "262144"
 
 /* All that is running, in the order in which it was started. */
 struct mount {
@@ -328,41 +322,6 @@ open_cache(struct mount *m)
 	return 0;
 }
 
-/* In all threads: two of them wait for these. */
-static void
-block_signals(void)
-{
-	static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT,
-		SIGTERM, SIGUSR2 };
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)sigaddset(&set, signals[i]);
-	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
-/* Limits of the process, before there are threads. */
-static void
-set_up_process(void)
-{
-	struct rlimit files, no_core = { 0, 0 };
-
-	(void)umask(077);
-	/* Secrets are in memory: neither core files nor other processes. */
-	(void)setrlimit(RLIMIT_CORE, &no_core);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
-	/* Hundreds of threads come and go: few arenas, trimmed. */
-	(void)mallopt(M_ARENA_MAX, 2);
-	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
-	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
-	(void)setenv("FUSE_THREAD_STACK", THREAD_STACK, 0);
-}
-
 static int
 open_log(struct mount *m)
 {
@@ -389,7 +348,7 @@ start(struct mount *m)
 	struct control_log log;
 	int r;
 
-	block_signals();
+	process_block_signals();
 	r = daemon_guard(&m->daemon);
 	if (r == 0)
 		r = open_s3(m);
@@ -513,7 +472,7 @@ prepare(struct mount *m)
 
 	r = find_mountpoint(m);
 	if (r == 0)
-		r = mountinfo_prepare(
+		r = mountpoint_prepare(
 		    o->mountpoint, m->message, sizeof(m->message));
 	if (r == 0)
 		r = default_cache(o);
@@ -550,7 +509,7 @@ run(struct mount *m)
 	r = prepare(m);
 	if (r < 0)
 		return fail(m, r);
-	set_up_process();
+	process_set_up();
 	r = daemon_start(&m->daemon, foreground, o->mountpoint);
 	if (r == 0)
 		r = start(m);

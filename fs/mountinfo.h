@@ -31,13 +31,6 @@ int mountinfo_find(const char *path, struct mountinfo *ret);
  */
 int mountinfo_canonical(const char *path, char **ret);
 
-/**
- * mountinfo_prepare(path, message, len):
- * See to it that ${path} can be mounted on; a dead pailfs there is cleared.
- * Returns: 0; -errno, with cause and remedy in ${message}.
- */
-int mountinfo_prepare(const char *path, char *message, unsigned long len);
-
 /* Unmount ${path}; ${lazy}: even if it is in use or dead.  0 or -errno. */
 int mountinfo_unmount(const char *path, bool lazy);
 

@@ -2,8 +2,9 @@
 /*
  * fs_mountinfo.c - what the kernel says of mount points.
  *
- * Role:    unit test of fs/mountinfo.c.  Where nothing may be mounted (no
- *          root, a locked container) what needs a mount is skipped.
+ * Role:    unit test of fs/mountinfo.c and fs/mountpoint.c.  Where nothing
+ *          may be mounted (no root, a locked container) what needs a mount is
+ *          skipped.
  */
 #include "tests/unit/unit.h"
 
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "fs/mountinfo.h"
+#include "fs/mountpoint.h"
 
 static char folder[64];
 static char point[128]; /* with what mountinfo escapes in its name */
@@ -162,10 +164,11 @@ test_prepare(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(mountinfo_prepare(point, message, sizeof(message)), 0);
+	assert_int_equal(
+	    mountpoint_prepare(point, message, sizeof(message)), 0);
 	(void)snprintf(path, sizeof(path), "%s/no", folder);
 	assert_int_equal(
-	    mountinfo_prepare(path, message, sizeof(message)), -ENOENT);
+	    mountpoint_prepare(path, message, sizeof(message)), -ENOENT);
 	assert_non_null(strstr(message, path));
 	assert_non_null(strstr(message, "mkdir"));
 	(void)snprintf(path, sizeof(path), "%s/file", folder);
@@ -173,7 +176,7 @@ test_prepare(void **state)
 	assert_non_null(f);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(
-	    mountinfo_prepare(path, message, sizeof(message)), -ENOTDIR);
+	    mountpoint_prepare(path, message, sizeof(message)), -ENOTDIR);
 	assert_non_null(strstr(message, path));
 	assert_int_equal(unlink(path), 0);
 }
@@ -186,7 +189,8 @@ test_prepare_mounted(void **state)
 
 	(void)state;
 	mount_or_skip();
-	assert_int_equal(mountinfo_prepare(point, message, sizeof(message)), 0);
+	assert_int_equal(
+	    mountpoint_prepare(point, message, sizeof(message)), 0);
 	assert_int_equal(mountinfo_find(point, &info), 0);
 }
 
