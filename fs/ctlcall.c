@@ -51,6 +51,9 @@ ctlcall_connect(struct ctlcall *call)
 	if (fd == -EACCES)
 		return ctlcall_fail("the mount is not yours on", mountpoint,
 		    "ask its owner, or root");
+	if (fd == -EOWNERDEAD)
+		return ctlcall_fail("no daemon answers for", mountpoint,
+		    "it has died: pailctl umount clears it");
 	if (fd < 0)
 		return ctlcall_fail("no daemon answers for", mountpoint,
 		    "it has died (pailctl umount clears it), or had another "

@@ -13,9 +13,9 @@
 
 #include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
+#include "s3/base/dying.h"
 
 #define FOLDERS 3
-#define BACKLOG 16
 
 /* Candidate ${i} for user ${uid} in ${ret}: its length; 0: there is none. */
 static int
@@ -78,8 +78,10 @@ listen_at(const struct sockaddr_un *at)
 	if (fd < 0)
 		return -errno;
 	(void)unlink(at->sun_path); /* the number is ours now */
+	/* Room for all who ask, should we be killed and hang: else the next
+	 * one would wait. */
 	if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 ||
-	    chmod(at->sun_path, 0600) < 0 || listen(fd, BACKLOG) < 0) {
+	    chmod(at->sun_path, 0600) < 0 || listen(fd, SOMAXCONN) < 0) {
 		r = -errno;
 		(void)close(fd);
 		return r;
@@ -104,16 +106,19 @@ ctlsock_listen(const struct mountinfo *info, char ret_path[CTLSOCK_PATH_MAX])
 	return r;
 }
 
-/* In /tmp anybody can listen: talk to the mount's owner and root only. */
-static bool
-is_trusted(int fd, const struct mountinfo *info)
+/* In /tmp anybody can listen: talk to the mount's owner and root only.  One
+ * that was killed may hang in the kernel, and then its socket listens on. */
+static int
+check_listener(int fd, const struct mountinfo *info)
 {
 	struct ucred who;
 	socklen_t len = sizeof(who);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-		return false;
-	return who.uid == 0 || who.uid == info->uid;
+		return -errno;
+	if (who.uid != 0 && who.uid != info->uid)
+		return -ECONNREFUSED;
+	return dying_is(who.pid) ? -EOWNERDEAD : 0;
 }
 
 int
@@ -131,10 +136,14 @@ ctlsock_connect(const struct mountinfo *info)
 		if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
 			if (errno == EACCES)
 				r = -EACCES;
-		} else if (is_trusted(fd, info)) {
-			return fd;
+		} else {
+			r = check_listener(fd, info);
+			if (r == 0)
+				return fd;
 		}
 		(void)close(fd);
+		if (r == -EOWNERDEAD)
+			return r;
 	}
 	return r;
 }

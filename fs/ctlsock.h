@@ -29,7 +29,8 @@ int ctlsock_listen(
 /**
  * ctlsock_connect(info):
  * Connect to the daemon of ${info}; to none but its owner's or root's.
- * Returns: a descriptor; -ECONNREFUSED nobody listens; -EACCES; -errno.
+ * Returns: a descriptor; -ECONNREFUSED nobody listens; -EOWNERDEAD it was
+ *     killed, but hangs in the kernel; -EACCES; -errno.
  */
 int ctlsock_connect(const struct mountinfo *info);
 

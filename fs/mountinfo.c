@@ -3,6 +3,7 @@
  * mountinfo.c - what the kernel says of a mount point.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "fs/mountinfo.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/log.h"
 
 /* Undo \040 and its like, in place. */
 static void
@@ -168,11 +170,39 @@ run_fusermount(const char *path, bool lazy)
 }
 
 int
-mountinfo_unmount(const char *path, bool lazy)
+mountinfo_unmount(const char *path)
 {
-	if (umount2(path, lazy ? MNT_DETACH : 0) == 0)
+	if (umount2(path, 0) == 0)
 		return 0;
 	if (errno != EPERM)
 		return -errno;
-	return run_fusermount(path, lazy);
+	return run_fusermount(path, false);
+}
+
+/* What MNT_FORCE does, for the user who mounted it. */
+static void
+abort_connection(const struct mountinfo *info)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
+	    info->minor);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* fusectl is not mounted: it is dead anyhow */
+	if (write(fd, "1", 1) < 0)
+		log_debug("%s: %s", path, strerror(errno));
+	(void)close(fd);
+}
+
+int
+mountinfo_clear(const char *path, const struct mountinfo *info)
+{
+	if (umount2(path, MNT_FORCE | MNT_DETACH) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	abort_connection(info);
+	return run_fusermount(path, true);
 }

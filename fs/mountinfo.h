@@ -31,7 +31,11 @@ int mountinfo_find(const char *path, struct mountinfo *ret);
  */
 int mountinfo_canonical(const char *path, char **ret);
 
-/* Unmount ${path}; ${lazy}: even if it is in use or dead.  0 or -errno. */
-int mountinfo_unmount(const char *path, bool lazy);
+/* Unmount ${path}.  0 or -errno. */
+int mountinfo_unmount(const char *path);
+
+/* Take the dead FUSE mount ${info} off ${path}, used or not; who waits for its
+ * answer gets an error, the daemon itself included.  0 or -errno. */
+int mountinfo_clear(const char *path, const struct mountinfo *info);
 
 #endif

@@ -7,9 +7,25 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include "fs/ctlsock.h"
 #include "fs/mountinfo.h"
 #include "fs/mountpoint.h"
+
+bool
+mountpoint_is_dead(const char *path, const struct mountinfo *info)
+{
+	struct statvfs vfs;
+	int fd = ctlsock_connect(info);
+
+	if (fd < 0 && fd != -EOWNERDEAD)
+		/* It asks the daemon: the kernel may have cached the rest. */
+		return statvfs(path, &vfs) < 0 && errno == ENOTCONN;
+	if (fd >= 0)
+		(void)close(fd);
+	return fd < 0;
+}
 
 static int
 say(char *message, unsigned long len, int r, const char *path, const char *what)
@@ -22,12 +38,18 @@ int
 mountpoint_prepare(const char *path, char *message, unsigned long len)
 {
 	struct mountinfo info;
-	struct statvfs vfs;
 	struct stat st;
 	bool ours = mountinfo_find(path, &info) == 0 && info.is_pailfs;
+	int r;
 
-	/* statvfs() asks the daemon: the kernel may have cached the rest. */
-	if ((!ours || statvfs(path, &vfs) == 0) && stat(path, &st) == 0) {
+	if (ours && mountpoint_is_dead(path, &info)) {
+		r = mountinfo_clear(path, &info);
+		return r == 0 ? 0
+			      : say(message, len, r, path,
+				    "is a dead pailfs and cannot be cleared: "
+				    "umount -l it");
+	}
+	if (stat(path, &st) == 0) {
 		if (!S_ISDIR(st.st_mode))
 			return say(
 			    message, len, -ENOTDIR, path, "is not a directory");
@@ -35,12 +57,6 @@ mountpoint_prepare(const char *path, char *message, unsigned long len)
 			return say(message, len, -EBUSY, path,
 			    "has a pailfs already: pailctl umount it first");
 		return 0;
-	}
-	if (errno == ENOTCONN && ours) {
-		if (mountinfo_unmount(path, true) == 0)
-			return 0;
-		return say(message, len, -EBUSY, path,
-		    "is a dead pailfs and cannot be cleared: umount -l it");
 	}
 	if (errno == ENOENT)
 		return say(message, len, -ENOENT, path,

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,11 +16,11 @@
 #include "fs/ctldrop.h"
 #include "fs/ctlflush.h"
 #include "fs/ctlodd.h"
-#include "fs/ctlsock.h"
 #include "fs/ctlstatus.h"
 #include "fs/ctltext.h"
 #include "fs/ctlupload.h"
 #include "fs/mountinfo.h"
+#include "fs/mountpoint.h"
 
 #define EXIT_USAGE 2
 #define WORDS_MAX  3
@@ -46,9 +45,9 @@ do_log_level(struct ctlcall *call)
 
 /* The daemon has died: only the mount is left. */
 static int
-clear(const char *mountpoint)
+clear(const char *mountpoint, const struct mountinfo *info)
 {
-	int r = mountinfo_unmount(mountpoint, true);
+	int r = mountinfo_clear(mountpoint, info);
 
 	(void)ctlcall_fail(r < 0 ? "cannot clear" : "cleared", mountpoint,
 	    r < 0 ? strerror(-r) : "its daemon had died: see its log");
@@ -142,26 +141,22 @@ do_umount(struct ctlcall *call)
 {
 	const char *mountpoint = call->mountpoint;
 	struct mountinfo info;
-	struct statvfs vfs;
 	json_t *answer;
 	int r;
 
 	if (ctlcall_find(mountpoint, &info) < 0)
 		return EXIT_FAILURE;
-	call->daemon.fd = ctlsock_connect(&info);
-	if (call->daemon.fd < 0 && statvfs(mountpoint, &vfs) < 0 &&
-	    errno == ENOTCONN)
-		return clear(mountpoint);
-	if (call->daemon.fd < 0 && ctlcall_connect(call) < 0)
+	if (mountpoint_is_dead(mountpoint, &info))
+		return clear(mountpoint, &info);
+	if (ctlcall_connect(call) < 0)
 		return EXIT_FAILURE; /* it said why */
-	ctlcall_patience(call, CTLCALL_PATIENCE_S);
 	if (drain(call) < 0)
 		return EXIT_FAILURE;
 	answer = ctlcall_ask(call, "wait", 0);
 	if (answer == NULL)
 		return EXIT_FAILURE;
 	json_decref(answer);
-	r = mountinfo_unmount(mountpoint, false);
+	r = mountinfo_unmount(mountpoint);
 	if (r < 0) {
 		(void)ctlcall_fail("cannot unmount", mountpoint,
 		    r == -EBUSY ? "it is in use: fuser -vm shows by whom"

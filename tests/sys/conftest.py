@@ -26,7 +26,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from lib import env, process, raw, servers  # noqa: E402
+from lib import env, fusectl, process, raw, servers  # noqa: E402
 from lib.mount import Mounts  # noqa: E402
 from lib.reports import Reports  # noqa: E402
 from tests.proxy.client import Proxy  # noqa: E402
@@ -171,6 +171,14 @@ def reports(tmp_path):
     text = folder.text()
     if text:
         pytest.fail(f"a sanitizer reported:\n{text}", pytrace=False)
+
+
+@pytest.fixture
+def fuse():
+    """lib.fusectl.Connections: what hangs in the kernel ends with the test."""
+    with fusectl.mounted() as connections:
+        yield connections
+        connections.end()
 
 
 @pytest.fixture

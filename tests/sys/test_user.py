@@ -4,6 +4,7 @@
 import errno
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from lib import env, process
+from lib import env, process, stored
 from lib.mount import mount_type, option_text
 
 NOBODY = 65534
@@ -84,6 +85,13 @@ class User:
         return self.run(self.pailfs, bucket, self.path, "-o",
                         option_text({**self.options, **options}))
 
+    def start(self, script):
+        """A shell of the user's, in the mount."""
+        return subprocess.Popen(
+            ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}",
+             "--clear-groups", "sh", "-c", f"cd {self.path} && {script}"],
+            stdin=subprocess.PIPE)
+
     def clean_up(self):
         if mount_type(self.path):
             subprocess.run(["umount", "-l", str(self.path)], check=True)
@@ -155,6 +163,34 @@ def test_a_dead_mount_of_a_user_is_cleared(s3, bucket, user):
     status, said = user.mount(bucket, ttl=0)
     assert (status, said) == (0, "")
     assert user.run("cat", user.path / "f") == (0, "x")
+
+
+@pytest.mark.servers("versitygw")
+def test_a_killed_mount_of_a_user_that_hangs(s3, bucket, proxy, user, fuse):
+    """As in test_dead_mount.py: umount -f is for root only."""
+    user.options.update(endpoint=proxy.endpoint, ro=False)
+    assert user.mount(bucket) == (0, "")
+    (pid,) = process.naming(str(user.path))
+    fuse.watch(pid, user.path)
+    assert user.run("sh", "-c", f"echo base >{user.path}/f") == (0, "")
+    f = user.start("exec cat 1<>f")
+    f.stdin.write(b"mine")
+    f.stdin.flush()
+    stored.wait_for(lambda: '"dirty_files": 1' in user.run(
+        user.pailctl, "status", user.path, "--json")[1], "the write", 20)
+    s3.put_object(Bucket=bucket, Key="f", Body=b"theirs")
+    proxy.fault("hold", op="PutObject", key="^d/$", when="before", nth=1)
+    d = user.start("mkdir d")
+    proxy.wait_held()
+    f.communicate(b"")      # its end is a conflict
+    process.wait_until(lambda: process.hangs(pid), LIMIT_S * env.slow(),
+                       "it to hang")
+    os.kill(pid, signal.SIGKILL)
+    proxy.drop()
+    proxy.restore()
+    assert user.mount(bucket)[0] == 0
+    assert d.wait(LIMIT_S * env.slow()) != 0
+    assert user.run("cat", user.path / "f") == (0, "theirs")
 
 
 def test_allow_other_needs_leave(bucket, user):

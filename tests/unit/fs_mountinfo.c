@@ -76,7 +76,7 @@ test_none(void **state)
 	assert_int_equal(mountinfo_find(point, &info), -ENOENT);
 	assert_int_equal(mountinfo_find("/no/such/path", &info), -ENOENT);
 	assert_int_equal(mountinfo_find("", &info), -ENOENT);
-	assert_int_equal(mountinfo_unmount(point, false), -EINVAL);
+	assert_int_equal(mountinfo_unmount(point), -EINVAL);
 }
 
 static void
@@ -92,7 +92,7 @@ test_escapes(void **state)
 	assert_int_equal(info.major, major(st.st_dev));
 	assert_int_equal(info.minor, minor(st.st_dev));
 	assert_false(info.is_pailfs);
-	assert_int_equal(mountinfo_unmount(point, false), 0);
+	assert_int_equal(mountinfo_unmount(point), 0);
 	assert_int_equal(mountinfo_find(point, &info), -ENOENT);
 }
 
@@ -111,15 +111,16 @@ test_stacked(void **state)
 	assert_int_equal(stat(point, &st), 0);
 	assert_int_equal(above.minor, minor(st.st_dev));
 	assert_int_not_equal(above.minor, below.minor);
-	assert_int_equal(mountinfo_unmount(point, false), 0);
+	assert_int_equal(mountinfo_unmount(point), 0);
 	assert_int_equal(mountinfo_find(point, &above), 0);
 	assert_int_equal(above.minor, below.minor);
 }
 
-/* In use: only a lazy one goes. */
+/* In use: only what is for the dead takes it away. */
 static void
 test_busy(void **state)
 {
+	struct mountinfo info;
 	char path[160];
 	FILE *f;
 
@@ -128,8 +129,10 @@ test_busy(void **state)
 	(void)snprintf(path, sizeof(path), "%s/f", point);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	assert_int_equal(mountinfo_unmount(point, false), -EBUSY);
-	assert_int_equal(mountinfo_unmount(point, true), 0);
+	assert_int_equal(mountinfo_unmount(point), -EBUSY);
+	assert_int_equal(mountinfo_find(point, &info), 0);
+	assert_int_equal(mountinfo_clear(point, &info), 0);
+	assert_int_equal(mountinfo_find(point, &info), -ENOENT);
 	assert_int_equal(fclose(f), 0);
 }
 

@@ -99,6 +99,15 @@ def state(pid):
         return ""
 
 
+def hangs(pid):
+    """Say whether a thread waits in the kernel for what may never come."""
+    try:
+        return any(state(f"{pid}/task/{task}") == "D"
+                   for task in os.listdir(f"/proc/{pid}/task"))
+    except FileNotFoundError:
+        return False
+
+
 def reap(pid, timeout):
     """Wait for a daemon to end.
 
