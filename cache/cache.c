@@ -16,6 +16,7 @@
 #include "cache/evict.h"
 #include "cache/heads.h"
 #include "cache/listing.h"
+#include "cache/lockfile.h"
 #include "cache/lookup.h"
 #include "cache/make.h"
 #include "cache/mime.h"
@@ -283,6 +284,12 @@ cache_open(const struct cache_config *config, struct s3 *s3,
 	if (r == -EBADMSG)
 		r = open_once(config, s3, hooks, ret, message, message_len);
 	return r;
+}
+
+void
+cache_ending(struct cache *c)
+{
+	lockfile_ending(c);
 }
 
 void

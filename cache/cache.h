@@ -157,13 +157,18 @@ struct cache_stats {
  * process), or start cold where it is empty or its database is damaged (moved
  * aside), and start the threads.  Time does not depend on what is cached.
  * Memory:  borrows ${s3} and ${hooks} until cache_close(); ${*ret} is owned.
- * Returns: 0; -EBUSY in use; -EROFS, -EACCES, -ENOSPC the folder; -EPROTO of
- *     a newer version of pailfs; -EEXIST of another bucket.  ${message} gets
- *     a line for a person: cause and remedy (or, on success, "" or a warning).
+ * Returns: 0; -EBUSY in use, and whoever has it goes on; -EROFS, -EACCES,
+ * -ENOSPC the folder; -EPROTO of a newer version of pailfs; -EEXIST of another
+ * bucket.  ${message} gets a line for a person: cause and remedy (or, on
+ * success, "" or a warning).
  */
 int cache_open(const struct cache_config *config, struct s3 *s3,
     const struct cache_hooks *hooks, struct cache **ret, char *message,
     size_t message_len);
+
+/* The mount is gone: whoever wants the cache folder next is to wait for the
+ * end of this one. */
+void cache_ending(struct cache *c);
 
 /* End the threads, write what is kept, free.  No call is under way, and all
  * files and directories are closed. */

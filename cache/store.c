@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"
+#include "cache/lockfile.h"
 #include "cache/salvage.h"
 #include "cache/state.h"
 #include "cache/store.h"
@@ -118,14 +118,9 @@ open_folder(struct cache *c, char *message, size_t len)
 		r = path_in(c, "chunks", &chunks);
 	if (r < 0)
 		return r;
-	c->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (c->lock_fd < 0)
-		return say(message, len, -errno, c->dir,
-		    "cannot be written: choose another with cache=");
-	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return say(message, len, -EBUSY, c->dir,
-		    "is in use by another mount of this bucket: unmount it, "
-		    "or give this one its own cache=");
+	r = lockfile_take(c, lock, message, len);
+	if (r < 0)
+		return r;
 	if (mkdir(chunks, 0700) < 0 && errno != EEXIST)
 		return say(message, len, -errno, c->dir, "is not writable");
 	c->chunks_fd = open(chunks, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

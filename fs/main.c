@@ -411,8 +411,10 @@ static int
 drain(struct mount *m)
 {
 	struct drain_state state;
-	int r = drain_finish(m->drain, on_draining, m);
+	int r;
 
+	cache_ending(m->cache);
+	r = drain_finish(m->drain, on_draining, m);
 	if (r == 0)
 		return 0;
 	drain_look(m->drain, &state);

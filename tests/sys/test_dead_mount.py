@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mount whose daemon was killed, and that hangs in the kernel nevertheless.
+"""A mount whose daemon was killed and hangs, or that ends but is not gone.
 
-A thread of it tells the kernel of a name that changed, and waits there for the
-lock of the folder, which a call has that the daemon was to answer: neither
-ends, and what the process has open, the connection to the kernel and the lock
-of the cache folder, stays open.
+A thread of the killed one tells the kernel of a name that changed, and waits
+there for the lock of the folder, which a call has that the daemon was to
+answer: neither ends, and what the process has open, the connection to the
+kernel and the lock of the cache folder, stays open.
 """
 
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
-from lib import env, process
+from lib import env, process, stored
 from lib.command import mount_at, mounts_at
+from lib.mount import MountError
 
 pytestmark = pytest.mark.servers("versitygw")
 HANG_S = 20
@@ -85,3 +87,45 @@ def test_pailctl_says_so_and_clears_it(hanging):
     assert status == 1 and "had died" in said
     assert hanging.is_gone() and not m.mounted()
     m.start()
+
+
+def test_the_lock_of_what_hangs_is_told(hanging, mount):
+    """Its mount was taken away, so that nobody can tell it to end."""
+    m = hanging.mount
+    subprocess.run(["umount", "-l", str(m.path)], check=True)
+    with pytest.raises(MountError) as e:
+        m.start()
+    assert f"process {hanging.pid} still" in e.value.said
+    assert "killed" in e.value.said and "umount -f" in e.value.said
+
+
+def test_a_mount_that_ends_is_waited_for(s3, bucket, proxy, mount):
+    """umount returns before its daemon has sent all, and let go of it."""
+    m = mount(bucket, proxy=proxy, ro=False, sync="local")
+    proxy.fault("hold", op="PutObject", key="^f$", when="before", nth=1)
+    (m.path / "f").write_bytes(b"x")
+    proxy.wait_held()
+    old = m.pid
+    subprocess.run(["umount", str(m.path)], check=True)
+    release = threading.Timer(1, proxy.release)
+    release.start()
+    mount_at(m)
+    assert process.reap(old, HANG_S * env.slow()) in (0, None)
+    assert (m.path / "f").read_bytes() == b"x"
+    assert stored.keys(s3, bucket) == {"f": 1}
+
+
+def test_a_mount_that_does_not_end_is_told(bucket, proxy, mount):
+    m = mount(bucket, proxy=proxy, ro=False, sync="local")
+    proxy.fault("hold", op="PutObject", key="^f$", when="before", nth=1)
+    (m.path / "f").write_bytes(b"x")
+    proxy.wait_held()
+    old = m.pid
+    subprocess.run(["umount", str(m.path)], check=True)
+    with pytest.raises(MountError) as e:
+        m.start()
+    assert f"process {old} still" in e.value.said
+    assert "sends what S3 does not have" in e.value.said
+    proxy.release()
+    mount_at(m)
+    assert process.reap(old, HANG_S * env.slow()) in (0, None)
