@@ -5,7 +5,8 @@
 # make check        install what is missing, build, run every check and test;
 #                   TESTS="tests/sys/test_x.py -k name" narrows the last part
 # make check-asan check-tsan check-long     the tests again, with more patience
-# make unit lint lint-deep hdr-check format bench setup (un)install clean
+# make bench        install what is missing, build, measure (README.md, Speed)
+# make unit lint lint-deep hdr-check format setup (un)install clean
 #
 # FLAVOUR=asan|tsan builds with sanitizers under build/FLAVOUR, FLAVOUR=kill a
 # pailfs that tests kill from within (s3/base/killpoint.h).  V=1 shows the
@@ -128,11 +129,10 @@ check-long: setup
 # What the sanitizers look for does not depend on the server.
 check-asan check-tsan: check-%: setup
 	$(Q)$(SUB) tests FLAVOUR=$* TESTS='--once $(TESTS)'
-demo:
-	$(Q)tests/tools/setup.sh demo
+demo bench:
+	$(Q)tests/tools/setup.sh $@
 	$(Q)$(SUB) all WERROR=
-	$(Q)tests/demo/demo.sh
-bench: all ; $(Q)tests/bench/run.sh
+	$(Q)tests/$@/$@.sh
 format: ; $(Q)clang-format-14 -i $(SRCS) $(HDRS) $(UNITS_C) tests/f*/*.[ch]
 
 install: all
