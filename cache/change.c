@@ -299,6 +299,14 @@ change_insert_within(struct cache *c, struct row *row)
 	return r;
 }
 
+/* Something came into directory ${id}. */
+static int
+touch(struct cache *c, uint64_t id)
+{
+	return db_row_touch(
+	    c->db, id, clock_wall_ns(c->clock), cache_now_ms(c));
+}
+
 int
 change_insert_owed(struct cache *c, struct row *row, int kind, bool *ret_owed)
 {
@@ -308,6 +316,8 @@ change_insert_owed(struct cache *c, struct row *row, int kind, bool *ret_owed)
 		return r;
 	r = change_insert_within(c, row);
 	*ret_owed = owed_is_later(c, row->parent);
+	if (r == 0 && *ret_owed)
+		r = touch(c, row->parent);
 	if (r == 0 && *ret_owed)
 		r = owe(c, row, kind, 0);
 	return commit(c, r);
@@ -320,7 +330,10 @@ change_insert(struct cache *c, struct row *row)
 
 	if (r < 0)
 		return r;
-	r = commit(c, change_insert_within(c, row));
+	r = change_insert_within(c, row);
+	if (r == 0)
+		r = touch(c, row->parent);
+	r = commit(c, r);
 	KILL_ROW(row, "after");
 	return r;
 }

@@ -58,17 +58,19 @@ int change_bytes(struct change *ch, enum state_bytes_event e); /* -ESTALE */
  * Insert ${row}, whose parent, name, kind, states and attributes are set, with
  * a new id (and node), which are set in it.  A row of the same name in
  * NAME_GONE is replaced; one that is still being deleted stays beside it.
- * seen_ms is now, if it is 0.
+ * seen_ms is now, if it is 0, and the times of the directory are.
  * Returns: 0; -EEXIST callers see one of that name; -ENOENT, -ENOTDIR there is
  *     no such directory (any more).
  */
 int change_insert(struct cache *c, struct row *row);
 
-/* Likewise, within a transaction; a node that is set (not 0) stays. */
+/* Likewise, within a transaction; a node that is set (not 0) stays, and so do
+ * the directory's times. */
 int change_insert_within(struct cache *c, struct row *row);
 
 /* Likewise, with an intent of ${kind} (enum intent_kind), if such a change is
- * to be owed: ${*ret_owed}.  Then the caller tells owed_add(). */
+ * to be owed: ${*ret_owed}.  Then the caller tells owed_add(); else the
+ * directory's times are left to it, too. */
 int change_insert_owed(
     struct cache *c, struct row *row, int kind, bool *ret_owed);
 

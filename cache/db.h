@@ -183,6 +183,9 @@ int db_row_doubt(struct db *db, uint64_t id, int64_t before_ms);
 /* Set only listed_ms. */
 int db_row_listed(struct db *db, uint64_t id, int64_t listed_ms);
 
+/* Set only the times of its last change (ours: changed_ms), both to now. */
+int db_row_touch(struct db *db, uint64_t id, int64_t now_ns, int64_t now_ms);
+
 /* Remove the row ${id}, and all below it. */
 int db_row_delete(struct db *db, uint64_t id);
 

@@ -360,6 +360,21 @@ db_row_listed(struct db *db, uint64_t id, int64_t listed_ms)
 }
 
 int
+db_row_touch(struct db *db, uint64_t id, int64_t now_ns, int64_t now_ms)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROW_TOUCH];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
+	(void)sqlite3_bind_int64(stmt, 2, now_ns);
+	(void)sqlite3_bind_int64(stmt, 3, now_ms);
+	r = db_run(db, stmt);
+	db_leave(db);
+	return r;
+}
+
+int
 db_row_delete(struct db *db, uint64_t id)
 {
 	int r;

@@ -37,6 +37,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROW_DOUBT] =
 	    "UPDATE entry SET seen_ms = 0, changed_ms = ?2 WHERE id = ?1",
 	[DB_ROW_LISTED] = "UPDATE entry SET listed_ms = ?2 WHERE id = ?1",
+	[DB_ROW_TOUCH] = "UPDATE entry SET mtime_ns = ?2, ctime_ns = ?2,"
+			 " changed_ms = ?3 WHERE id = ?1",
 	[DB_ROW_DELETE] = "WITH RECURSIVE below (id) AS (VALUES (?1) UNION"
 			  " SELECT entry.id FROM entry JOIN below"
 			  " ON entry.parent = below.id)"

@@ -154,7 +154,6 @@ make_file(struct cache *c, uint64_t parent, const char *name,
 		return existing(c, dir.id, name, ret);
 	if (r < 0)
 		return r;
-	name_touch(c, dir.id);
 	*ret = row;
 	row = (struct row){ 0 };
 	return 0;
@@ -474,7 +473,8 @@ cache_make(struct cache *c, uint64_t parent, const char *name,
 		relook(c, &dir, name, w);
 	if (r < 0)
 		return r;
-	name_touch(c, dir.id);
+	if (!is_owed)
+		name_touch(c, dir.id);
 	row_fini(&old);
 	r = db_row_by_id(c->db, row.id, &old);
 	if (r == 0)

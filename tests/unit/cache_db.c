@@ -271,6 +271,27 @@ test_unseen(void **state)
 	row_fini(&got);
 }
 
+static void
+test_touch(void **state)
+{
+	struct row got = { 0 };
+
+	(void)state;
+	put_plain(3, 1, "d");
+	put_plain(4, 1, "e");
+	assert_int_equal(db_row_touch(db, 3, 70, 80), 0);
+	assert_int_equal(db_row_by_id(db, 3, &got), 0);
+	assert_int_equal(got.mtime_ns, 70);
+	assert_int_equal(got.ctime_ns, 70);
+	assert_int_equal(got.changed_ms, 80);
+	assert_string_equal(got.name, "d");
+	row_fini(&got);
+	assert_int_equal(db_row_by_id(db, 4, &got), 0);
+	assert_int_not_equal(got.mtime_ns, 70);
+	row_fini(&got);
+	assert_int_equal(db_row_touch(db, 5, 70, 80), 0); /* there is none */
+}
+
 /* A directory goes with all that is below it, and nothing else. */
 static void
 test_recursive_delete(void **state)
@@ -397,6 +418,7 @@ main(void)
 		T(test_two_of_a_name),
 		T(test_cookies),
 		T(test_unseen),
+		T(test_touch),
 		T(test_recursive_delete),
 		T(test_transactions),
 		T(test_settings),
