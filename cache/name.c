@@ -73,6 +73,13 @@ name_touch(struct cache *c, uint64_t id)
 	(void)db_row_touch(c->db, id, clock_wall_ns(c->clock), cache_now_ms(c));
 }
 
+bool
+name_is_touched(const struct row *now, const struct row *sent)
+{
+	return now->kind == ROW_DIR && now->mtime_ns == now->ctime_ns &&
+	       now->ctime_ns > sent->ctime_ns;
+}
+
 /* ---- entries of a directory ---- */
 
 struct count {
@@ -253,13 +260,14 @@ same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
 	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
-/* Whether both rows have the attributes that headers say. */
+/* Whether row ${a} has the attributes still that headers say, those of ${b}. */
 static bool
 same_attrs(const struct row *a, const struct row *b)
 {
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
 	       a->rdev == b->rdev && a->atime_ns == b->atime_ns &&
-	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+	       ((a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns) ||
+		   name_is_touched(a, b)) &&
 	       same_bytes(a->meta, a->meta_len, b->meta, b->meta_len);
 }
 

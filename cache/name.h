@@ -47,6 +47,11 @@ int name_key_of(struct cache *c, const struct row *row, char **ret);
 /* An entry came or went: times of directory ${id}, locally. */
 void name_touch(struct cache *c, uint64_t id);
 
+/* Whether the times of ${now} are others than those of ${sent} only since an
+ * entry came or went: those are not sent.  (Who sets mtime leaves another time
+ * in ctime.) */
+bool name_is_touched(const struct row *now, const struct row *sent);
+
 /* How many entries directory ${id} shows besides ${but} (an id; 0: none); at
  * most one is counted. */
 int name_count(struct cache *c, uint64_t id, uint64_t but);

@@ -13,6 +13,7 @@
 #include "cache/fill.h"
 #include "cache/headers.h"
 #include "cache/lookup.h"
+#include "cache/name.h"
 #include "cache/nameless.h"
 #include "cache/set.h"
 #include "cache/sync.h"
@@ -40,12 +41,13 @@ is_due(const struct row *row)
 	       row->name_state == NAME_PRESENT;
 }
 
-/* Whether two rows have the same attributes. */
+/* Whether row ${a} has the attributes still that were sent, ${b}. */
 static bool
 same_attrs(const struct row *a, const struct row *b)
 {
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
-	       a->atime_ns == b->atime_ns && a->mtime_ns == b->mtime_ns &&
+	       a->atime_ns == b->atime_ns &&
+	       (a->mtime_ns == b->mtime_ns || name_is_touched(a, b)) &&
 	       a->meta_len == b->meta_len &&
 	       (a->meta_len == 0 || memcmp(a->meta, b->meta, a->meta_len) == 0);
 }
