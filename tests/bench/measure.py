@@ -45,7 +45,11 @@ def cpu_s(pid):
 
 @contextmanager
 def planted(link, row, *tops):
-    """A bucket with what the row needs, ("d", small=False) at least."""
+    """A bucket with what the row needs, ("d", small=False) at least.
+
+    What is small stays until the end: some file systems make new files slowly
+    for minutes where many were removed.
+    """
     bucket = Bucket(link)
     scratch = link.scratch()
     try:
@@ -55,8 +59,9 @@ def planted(link, row, *tops):
             link.touch_memory(row.large)
         yield bucket, scratch
     finally:
-        link.drop(scratch)
-        bucket.remove()
+        if row.large:
+            link.drop(scratch)
+            bucket.remove()
 
 
 def traffic(link, sample):
