@@ -142,10 +142,14 @@ read_version(struct db *db, int *ret)
 	return r < 0 ? r : 0;
 }
 
-/* Make the tables in a new file; refuse one of a newer program. */
+/* Make the tables in a new file, or bring them up to date; refuse a file of a
+ * newer program. */
 static int
 set_up(struct db *db, bool *ret_cold)
 {
+	/* By the version that the file has. */
+	static const char *const steps[DB_SCHEMA] = { SCHEMA_SQL,
+		SCHEMA_UPGRADE_2, SCHEMA_UPGRADE_3 };
 	char text[64];
 	int version = 0, r;
 
@@ -159,16 +163,14 @@ set_up(struct db *db, bool *ret_cold)
 	*ret_cold = version == 0;
 	if (version == DB_SCHEMA)
 		return 0;
-	if (version != 0 && version != 1)
+	if (version < 0)
 		return -EBADMSG;
 	(void)snprintf(
 	    text, sizeof(text), "PRAGMA user_version=%d; COMMIT", DB_SCHEMA);
 	r = exec(db, "BEGIN IMMEDIATE");
 	if (r == 0)
-		r = not_ours(
-		    db, sqlite3_exec(db->sql,
-			    version == 0 ? SCHEMA_SQL : SCHEMA_UPGRADE_2, NULL,
-			    NULL, NULL));
+		r = not_ours(db,
+		    sqlite3_exec(db->sql, steps[version], NULL, NULL, NULL));
 	if (r == 0)
 		r = exec(db, text);
 	return r;

@@ -19,16 +19,21 @@
 #ifndef CACHE_DB_SCHEMA_H
 #define CACHE_DB_SCHEMA_H
 
-/* Rows by which something is owed: name ABSENT, PRESENT, GONE are not. */
+/* Rows by which something is owed: name ABSENT, PRESENT, GONE are not.  For a
+ * list with NOT IN, SQLite would make a table of it for each row it writes. */
 #define SCHEMA_IS_PENDING                                                      \
-	"name_state NOT IN (0, 2, 6) OR attr_state <> 0 OR byte_state <> 0"
+	"name_state <> 0 AND name_state <> 2 AND name_state <> 6"              \
+	" OR attr_state <> 0 OR byte_state <> 0"
 #define SCHEMA_PENDING                                                         \
 	"CREATE INDEX entry_pending ON entry (id) WHERE " SCHEMA_IS_PENDING ";"
 
-/* From schema 1 to 2. */
+/* From schema 1 to 2, and on. */
 #define SCHEMA_UPGRADE_2                                                       \
 	"ALTER TABLE chunk ADD COLUMN dirty BLOB;"                             \
-	"ALTER TABLE chunk ADD COLUMN base_size INTEGER;" SCHEMA_PENDING
+	"ALTER TABLE chunk ADD COLUMN base_size INTEGER;" SCHEMA_UPGRADE_3
+
+/* From 2 to 3: the same index, by the condition that it has now. */
+#define SCHEMA_UPGRADE_3 "DROP INDEX IF EXISTS entry_pending;" SCHEMA_PENDING
 
 #define SCHEMA_SQL                                                             \
 	"CREATE TABLE setting ("                                               \

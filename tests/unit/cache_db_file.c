@@ -10,6 +10,9 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "cache/db_sum.h"
+#include "cache/state.h"
+
 static void
 test_chunks(void **state)
 {
@@ -144,7 +147,10 @@ tamper(const char *sql)
 {
 	sqlite3 *raw;
 
-	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_open_v2(path, &raw,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, db_sum_vfs()),
+	    SQLITE_OK);
 	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
 }
@@ -163,10 +169,46 @@ test_newer_schema(void **state)
 	assert_int_equal(db_open(path, &other, &cold), -EPROTO);
 	assert_null(other);
 	/* And it was left alone. */
-	tamper("PRAGMA user_version=2");
+	tamper("PRAGMA user_version=3");
 	open_db();
 	put_plain(11, 1, "b");
-	assert_int_equal(DB_SCHEMA, 2);
+	assert_int_equal(DB_SCHEMA, 3);
+}
+
+static bool
+take_pending(void *arg, const struct row *row)
+{
+	uint64_t *ids = arg;
+
+	*ids = *ids * 100 + row->id;
+	return true;
+}
+
+/* A file of the version before: what is owed is found still. */
+static void
+test_older_schema(void **state)
+{
+	struct row row;
+	uint64_t ids = 0;
+
+	(void)state;
+	put_plain(10, 1, "a");
+	plain_row(&row, 11, 1, "b");
+	row.name_state = NAME_DELETING;
+	assert_int_equal(db_row_put(db, &row), 0);
+	put_plain(12, 1, "c");
+	db_close(db);
+	db = NULL;
+	tamper("DROP INDEX entry_pending; CREATE INDEX entry_pending"
+	       " ON entry (id) WHERE name_state NOT IN (0, 2, 6)"
+	       " OR attr_state <> 0 OR byte_state <> 0;"
+	       "PRAGMA user_version=2");
+	open_db();
+	row.id = row.node = 13;
+	assert_int_equal(db_row_put(db, &row), 0);
+	assert_int_equal(db_rows_pending(db, take_pending, &ids), 0);
+	assert_int_equal(ids, 1113);
+	row_fini(&row);
 }
 
 static void
@@ -208,7 +250,7 @@ test_foreign(void **state)
 	db = NULL;
 	/* Without our tables. */
 	assert_int_equal(unlink(path), 0);
-	tamper("CREATE TABLE t (x); PRAGMA user_version=2");
+	tamper("CREATE TABLE t (x); PRAGMA user_version=3");
 	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
 	/* And one of a version that never was. */
 	assert_int_equal(unlink(path), 0);
@@ -257,6 +299,7 @@ main(void)
 		T(test_odd),
 		T(test_odd_forget),
 		T(test_newer_schema),
+		T(test_older_schema),
 		T(test_garbage),
 		T(test_foreign),
 		T(test_damaged),
