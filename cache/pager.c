@@ -9,18 +9,30 @@
 #include "cache/pager.h"
 #include "cache/trouble.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/lock.h"
 #include "s3/s3.h"
 
+/* One request for a page. */
+struct ask {
+	struct pager *pager; /* [I] */
+	struct s3_call call;
+	char *token;  /* owned; NULL: the first page */
+	char *more;   /* [lock] owned; of the page behind it, NULL: unknown */
+	bool is_sent; /* and was not waited for to its end */
+};
+
 struct pager {
-	struct s3 *s3;       /* [I] */
-	char *prefix;        /* [I] owned */
-	char *start_after;   /* [I] owned, NULL */
-	bool delimiter;      /* [I] */
-	struct s3_call now;  /* the page that the caller has */
-	struct s3_call next; /* the one on its way, or come */
-	char *token;         /* owned: of next; NULL for the first */
-	bool is_over;        /* now was the last */
-	bool is_sent;        /* next was submitted */
+	struct s3 *s3;     /* [I] */
+	char *prefix;      /* [I] owned */
+	char *start_after; /* [I] owned, NULL */
+	bool delimiter;    /* [I] */
+	struct ask asks[3];
+	struct ask *now; /* the page that the caller has */
+	bool is_over;    /* it was the last */
+	struct lock lock;
+	struct ask *next; /* [lock] the one on its way, or come */
+	struct ask *then; /* [lock] the one behind it */
+	bool is_waiting;  /* [lock] the caller wants next */
 };
 
 static void
@@ -37,8 +49,14 @@ pager_new(struct s3 *s3, const char *prefix, bool delimiter,
 
 	if (p == NULL)
 		return -ENOMEM;
-	s3_call_init(&p->now, S3_LIST_OBJECTS);
-	s3_call_init(&p->next, S3_LIST_OBJECTS);
+	lock_init(&p->lock);
+	for (int i = 0; i < 3; i++) {
+		p->asks[i].pager = p;
+		s3_call_init(&p->asks[i].call, S3_LIST_OBJECTS);
+	}
+	p->now = &p->asks[0];
+	p->next = &p->asks[1];
+	p->then = &p->asks[2];
 	p->s3 = s3;
 	p->delimiter = delimiter;
 	p->prefix = strdup(prefix);
@@ -51,16 +69,65 @@ pager_new(struct s3 *s3, const char *prefix, bool delimiter,
 	return 0;
 }
 
+static void on_more(void *arg, const char *token);
+
 static void
-submit(struct pager *p)
+submit(struct ask *ask)
 {
-	s3_call_init(&p->next, S3_LIST_OBJECTS);
-	p->next.prefix = p->prefix;
-	p->next.delimiter = p->delimiter;
-	p->next.start_after = p->token == NULL ? p->start_after : NULL;
-	p->next.token = p->token;
-	p->is_sent = true;
-	s3_submit(p->s3, &p->next);
+	struct pager *p = ask->pager;
+
+	s3_call_init(&ask->call, S3_LIST_OBJECTS);
+	ask->call.prefix = p->prefix;
+	ask->call.delimiter = p->delimiter;
+	ask->call.start_after = ask->token == NULL ? p->start_after : NULL;
+	ask->call.token = ask->token;
+	ask->call.more = on_more;
+	ask->call.arg = ask;
+	ask->is_sent = true;
+	s3_submit(p->s3, &ask->call);
+}
+
+/* The page behind the one that the caller waits for, as soon as it is known
+ * how to ask; for more than that nobody may have a use. */
+static void
+submit_then_locked(struct pager *p)
+{
+	struct ask *then = p->then;
+
+	if (!p->is_waiting || p->next->more == NULL || then->is_sent)
+		return;
+	then->token = strdup(p->next->more);
+	if (then->token != NULL) /* else later */
+		submit(then);
+}
+
+/* On the net thread, while ${arg} comes. */
+static void
+on_more(void *arg, const char *token)
+{
+	struct ask *ask = arg;
+	struct pager *p = ask->pager;
+
+	lock_take(&p->lock);
+	ask->more = strdup(token); /* NULL: its end tells */
+	submit_then_locked(p);
+	lock_drop(&p->lock);
+}
+
+/* End what is on its way, and forget what came. */
+static void
+drop(struct ask *ask)
+{
+	struct pager *p = ask->pager;
+
+	if (ask->is_sent) {
+		s3_cancel(p->s3, &ask->call);
+		(void)s3_wait(p->s3, &ask->call, NULL); /* not interrupted */
+	}
+	ask->is_sent = false;
+	s3_call_fini(&ask->call);
+	free(TAKE(ask->token));
+	free(TAKE(ask->more));
 }
 
 void
@@ -68,16 +135,69 @@ pager_free(struct pager *p)
 {
 	if (p == NULL)
 		return;
-	if (p->is_sent) {
-		s3_cancel(p->s3, &p->next);
-		(void)s3_wait(p->s3, &p->next, NULL); /* not interrupted */
-	}
-	s3_call_fini(&p->now);
-	s3_call_fini(&p->next);
-	free(p->token);
+	for (int i = 0; i < 3; i++)
+		drop(&p->asks[i]);
+	lock_fini(&p->lock);
 	free(p->prefix);
 	free(p->start_after);
 	free(p);
+}
+
+/* Wait for next. */
+static int
+wait_for_next(struct pager *p, struct waiter *w)
+{
+	int r;
+
+	lock_take(&p->lock);
+	p->is_waiting = true;
+	if (!p->next->is_sent)
+		submit(p->next);
+	submit_then_locked(p);
+	lock_drop(&p->lock);
+	r = s3_wait(p->s3, &p->next->call, w);
+	lock_take(&p->lock);
+	p->is_waiting = false;
+	lock_drop(&p->lock);
+	if (r == 0)
+		p->next->is_sent = false;
+	return r;
+}
+
+static void
+turn(struct pager *p)
+{
+	struct ask *old = p->now;
+
+	drop(old);
+	lock_take(&p->lock);
+	p->now = p->next;
+	p->next = p->then;
+	p->then = old;
+	lock_drop(&p->lock);
+}
+
+/* Have next on its way by what the whole page says: if that is of a retry, it
+ * may not be what was said first. */
+static int
+go_on(struct pager *p)
+{
+	const char *before = p->now->token, *early = p->next->token;
+	const char *token = p->now->call.page.next_token;
+
+	p->is_over = token == NULL;
+	if (token != NULL && before != NULL && strcmp(token, before) == 0)
+		return -EIO; /* it would never end */
+	if (token != NULL && early != NULL && strcmp(token, early) == 0)
+		return 0;
+	drop(p->next);
+	if (token == NULL)
+		return 0;
+	p->next->token = strdup(token);
+	if (p->next->token == NULL)
+		return -ENOMEM;
+	submit(p->next);
+	return 0;
 }
 
 int
@@ -90,27 +210,17 @@ pager_next(struct pager *p, struct waiter *w, const struct s3_page **ret,
 		*ret = NULL;
 		return 0;
 	}
-	if (!p->is_sent)
-		submit(p);
-	r = s3_wait(p->s3, &p->next, w);
+	r = wait_for_next(p, w);
 	if (r < 0)
 		return r;
-	p->is_sent = false;
-	s3_call_fini(&p->now);
-	p->now = p->next;
-	s3_call_init(&p->next, S3_LIST_OBJECTS);
-	r = trouble_errno(&p->now);
+	r = trouble_errno(&p->next->call);
 	if (r < 0)
 		return r == -EAGAIN ? -EIO : r;
-	if (p->token != NULL && p->now.page.next_token != NULL &&
-	    strcmp(p->token, p->now.page.next_token) == 0)
-		return -EIO; /* it would never end */
-	free(p->token);
-	p->token = TAKE(p->now.page.next_token);
-	p->is_over = p->token == NULL;
-	if (!p->is_over)
-		submit(p);
-	*ret = &p->now.page;
-	*ret_sent_ms = p->now.result.sent_ms;
+	turn(p);
+	r = go_on(p);
+	if (r < 0)
+		return r;
+	*ret = &p->now->call.page;
+	*ret_sent_ms = p->now->call.result.sent_ms;
 	return 0;
 }

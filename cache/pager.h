@@ -3,6 +3,9 @@
  * pager.h - the pages of one listing, the next one always on its way while
  * the caller works on the one it has.
  *
+ * For a caller who waits for a page, the one behind it is asked for as soon as
+ * the server says how: at S3 before the first key of the page that comes.
+ *
  * One thread at a time.  Locks: none.
  */
 #ifndef CACHE_PAGER_H

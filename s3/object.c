@@ -83,6 +83,17 @@ list_open(struct request *r, struct xml **ret)
 	return xml_open_list(&r->call->page, ret);
 }
 
+static void
+list_parsed(struct request *r)
+{
+	const char *token = xml_list_more(r->xml);
+
+	if (token == NULL || r->call->more == NULL || r->is_more_told)
+		return;
+	r->is_more_told = true;
+	r->call->more(r->call->arg, token);
+}
+
 static int
 read_build(struct request *r)
 {
@@ -529,7 +540,7 @@ const struct op op_head_bucket = {
 
 const struct op op_list_objects = {
 	.name = "ListObjectsV2", .method = "GET", .build = list_build,
-	.open = list_open,
+	.open = list_open, .parsed = list_parsed,
 };
 
 const struct op op_head_object = {

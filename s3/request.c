@@ -377,6 +377,8 @@ on_data(struct exchange *x, const void *data, size_t len)
 		r->is_xml_error = true;
 	}
 	rc = xml_push(r->xml, data, len);
+	if (rc == 0 && r->is_ok && r->op->parsed != NULL)
+		r->op->parsed(r);
 	if (rc == -ENOMEM || rc == 0)
 		return rc;
 	if (!r->is_xml_error)

@@ -12,7 +12,8 @@
  *
  *	op->build()	what to send; anew for each attempt
  *	op->head()	2xx: is the answer what was asked for?
- *	op->data()	its bytes; or op->open(): a parser for them
+ *	op->data()	its bytes; or op->open(): a parser for them, and
+ *	op->parsed()	that far it has come
  *	op->finish()	the answer is complete and good
  *	op->failed()	the step failed for good
  */
@@ -45,6 +46,8 @@ struct op {
 	int (*data)(struct request *r, const void *data, size_t len);
 	/* May leave ${*ret} NULL: the answer has no body. */
 	int (*open)(struct request *r, struct xml **ret);
+	/* The parser has taken in some of the answer; may be NULL. */
+	void (*parsed)(struct request *r);
 	/* Returns: 0; 1: there is another step; -errno, see request_refuse. */
 	int (*finish)(struct request *r);
 	/* Returns: what to make of ${err}: itself, 0 or 1, as above. */
@@ -118,6 +121,8 @@ struct request {
 		struct digest digest; /* of the bytes so far, if of all */
 		char checksum[DIGEST_VALUE_SIZE]; /* of the server */
 	} get;
+
+	bool is_more_told; /* LIST */
 
 	/* COPY, COMPLETE and their kin. */
 	struct xml_written written;

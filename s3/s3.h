@@ -19,8 +19,8 @@
  *
  * Threads: one net thread owns all sockets.  s3_run() and s3_submit() may be
  * called from any thread but the net thread (s3_submit() also from there).
- * Callbacks (done, sink, source) run on the net thread, must not block on the
- * network, and may call s3_submit() and s3_cancel(), nothing else of this.
+ * Callbacks (done, sink, source, more) run on the net thread, must not block
+ * on the network, and may call s3_submit(), s3_cancel(), nothing else of this.
  * Locks: none of the caller's is needed; callers hold no lock in s3_run().
  */
 #ifndef S3_S3_H
@@ -203,11 +203,15 @@ struct s3_call {
 	const char *token;         /* LIST: next_token of the page before */
 	unsigned max_keys;         /* LIST; 0: 1000 */
 	s3_sink_fn *sink;          /* GET */
-	bool background;           /* gives way to calls that are not */
+	/* LIST: the page goes on with ${token}; called once, long before the
+	 * page's end where the server says so early.  A retry of the page may
+	 * find another token. */
+	void (*more)(void *arg, const char *token);
+	bool background; /* gives way to calls that are not */
 
 	/* Called once when all is over; NULL: s3_wait() is, or s3_run(). */
 	void (*done)(struct s3_call *call);
-	void *arg; /* the caller's, also handed to sink and source */
+	void *arg; /* the caller's, also handed to sink, source and more */
 
 	/* What came back.  Owned by the call; s3_call_fini() frees. */
 	struct s3_result result;

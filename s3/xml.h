@@ -97,6 +97,10 @@ int xml_open_delete(
 /* Returns: 0; -EBADMSG, -EDOM, -ENOMEM: so will xml_end(). */
 int xml_push(struct xml *x, const void *data, size_t len);
 
+/* Of xml_open_list(): how to ask for the page after this one, as soon as that
+ * is known; else NULL.  Valid until the next xml_push(). */
+const char *xml_list_more(const struct xml *x);
+
 /**
  * xml_end(x):
  * No more bytes.

@@ -175,6 +175,18 @@ xml_open_list(struct s3_page *ret, struct xml **ret_xml)
 	return xml_new(&ops, ret, 1, ret_xml);
 }
 
+const char *
+xml_list_more(const struct xml *x)
+{
+	const struct xml_own_list *own = &x->own.list;
+	const char *token = own->page.next_token;
+
+	return own->truncated == XML_TRUNCATED_YES && token != NULL &&
+		       token[0] != '\0'
+		   ? token
+		   : NULL;
+}
+
 /* Make ${old} longer by ${more}.  Returns: NULL: no memory, all as it was. */
 static void *
 append(void *old, size_t old_count, const void *more, size_t count, size_t len)

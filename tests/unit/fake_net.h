@@ -49,6 +49,7 @@ struct s3 {
 	unsigned fail_count[S3_KIND_COUNT];   /* [mutex] */
 	unsigned lose_count[S3_KIND_COUNT];   /* [mutex] */
 	unsigned repeat_count[S3_KIND_COUNT]; /* [mutex] */
+	const char *wrong_more;         /* told of pages to come; NULL: right */
 	uint64_t cut_after;             /* [mutex] bytes of the next GET */
 	int cut_err;                    /* [mutex] then this; 0: whole */
 	unsigned flips;                 /* [mutex] GETs to come, wrong */
@@ -281,6 +282,21 @@ fake_list(struct s3 *s3, struct s3_call *call)
 	return 0;
 }
 
+/* ... and say that there is more, before the call ends. */
+static inline int
+fake_list_and_tell(struct s3 *s3, struct s3_call *call)
+{
+	int r = fake_list(s3, call);
+	const char *token = s3->wrong_more;
+
+	if (r < 0 || call->page.next_token == NULL || call->more == NULL)
+		return r;
+	pthread_mutex_unlock(&s3->mutex);
+	call->more(call->arg, token != NULL ? token : call->page.next_token);
+	pthread_mutex_lock(&s3->mutex);
+	return 0;
+}
+
 /* Do what the call asks; the mutex is held, but not for bodies. */
 static inline int
 fake_answer(struct s3 *s3, struct s3_call *call)
@@ -299,7 +315,7 @@ fake_answer(struct s3 *s3, struct s3_call *call)
 	}
 	switch ((int)call->kind) {
 	case S3_LIST_OBJECTS:
-		return fake_list(s3, call);
+		return fake_list_and_tell(s3, call);
 	case S3_HEAD_OBJECT:
 		return fake_head(s3, call, &object);
 	case S3_GET_OBJECT:

@@ -115,6 +115,16 @@ test_checksums_are_not_wanted(void **state)
 	assert_null(strstr(stub_request(&stub, 1), "x-amz-checksum-mode"));
 }
 
+static unsigned told; /* of take_more() */
+
+static void
+take_more(void *arg, const char *token)
+{
+	assert_ptr_equal(arg, &told);
+	assert_string_equal(token, "next");
+	told++;
+}
+
 static int
 list(const char *body, unsigned count)
 {
@@ -127,6 +137,8 @@ list(const char *body, unsigned count)
 		stub_add(&stub, STUB_KEEP, answer);
 	s3_call_fini(&call);
 	s3_call_init(&call, S3_LIST_OBJECTS);
+	call.more = take_more;
+	call.arg = &told;
 	return s3_run(s3, &call, NULL);
 }
 
@@ -155,6 +167,44 @@ test_an_impossible_listing_is_not_asked_for_long(void **state)
 		stub_add(&stub, STUB_KEEP, cut);
 	assert_int_equal(list("<ListBucketResult/>", 1), 0);
 	assert_int_equal(call.result.attempts, 5);
+}
+
+static void
+list_page(const char *head)
+{
+	char body[256];
+
+	(void)snprintf(body, sizeof(body),
+	    "<ListBucketResult>%s<Contents><Key>k</Key></Contents>"
+	    "</ListBucketResult>",
+	    head);
+	assert_int_equal(list(body, 1), 0);
+}
+
+#define YES  "<IsTruncated>true</IsTruncated>"
+#define NO   "<IsTruncated>false</IsTruncated>"
+#define NEXT "<NextContinuationToken>next</NextContinuationToken>"
+
+/* That there is another page is told once, and only where there is. */
+static void
+test_that_a_listing_goes_on_is_told(void **state)
+{
+	const char *cut = "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
+			  "<ListBucketResult>" NEXT YES "<Con";
+
+	(void)state;
+	list_page(NO NEXT);
+	list_page(NEXT NO);
+	list_page(NO);
+	assert_int_equal(told, 0);
+	list_page(NEXT YES);
+	assert_int_equal(told, 1);
+	list_page(YES NEXT);
+	assert_int_equal(told, 2);
+	stub_add(&stub, STUB_CLOSE, cut);
+	list_page(NEXT YES);
+	assert_int_equal(call.result.attempts, 2);
+	assert_int_equal(told, 3);
 }
 
 /* What has neither an ETag nor a time is no object, and without its metadata
@@ -187,6 +237,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_checksums_are_not_wanted, setup_without, client_close),
 		TEST(test_an_impossible_listing_is_not_asked_for_long),
+		TEST(test_that_a_listing_goes_on_is_told),
 		TEST(test_a_head_of_no_object_is_asked_for_again),
 	};
 
