@@ -153,7 +153,10 @@ set_up(struct db *db, bool *ret_cold)
 	char text[64];
 	int version = 0, r;
 
-	r = exec(db, "PRAGMA journal_mode=WAL");
+	/* Nobody else may open it: no locks of the file for each read, nor
+	 * an index of the log in memory that is shared. */
+	r = exec(db, "PRAGMA locking_mode=EXCLUSIVE;"
+		     "PRAGMA journal_mode=WAL");
 	if (r == 0)
 		r = read_version(db, &version);
 	if (r < 0)

@@ -7,10 +7,8 @@
 #include "tests/unit/db_file.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 
-#include "cache/db_sum.h"
 #include "cache/state.h"
 
 static void
@@ -141,20 +139,6 @@ test_odd_forget(void **state)
 	assert_int_equal(odd_count(), 1);
 }
 
-/* Do ${sql} behind the program's back. */
-static void
-tamper(const char *sql)
-{
-	sqlite3 *raw;
-
-	assert_int_equal(
-	    sqlite3_open_v2(path, &raw,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, db_sum_vfs()),
-	    SQLITE_OK);
-	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
-}
-
 static void
 test_newer_schema(void **state)
 {
@@ -209,6 +193,24 @@ test_older_schema(void **state)
 	assert_int_equal(db_rows_pending(db, take_pending, &ids), 0);
 	assert_int_equal(ids, 1113);
 	row_fini(&row);
+}
+
+/* Nobody else has it while we do, and nothing of it is shared. */
+static void
+test_alone(void **state)
+{
+	char shared[160];
+	sqlite3 *raw;
+
+	(void)state;
+	put_plain(10, 1, "a");
+	(void)snprintf(shared, sizeof(shared), "%s-shm", path);
+	assert_int_equal(access(shared, F_OK), -1);
+	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(raw, "SELECT count(*) FROM entry", NULL, NULL, NULL),
+	    SQLITE_BUSY);
+	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
 }
 
 static void
@@ -300,6 +302,7 @@ main(void)
 		T(test_odd_forget),
 		T(test_newer_schema),
 		T(test_older_schema),
+		T(test_alone),
 		T(test_garbage),
 		T(test_foreign),
 		T(test_damaged),

@@ -7,7 +7,6 @@
 #include "tests/unit/db_file.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 
 #define ID 9
 
@@ -16,17 +15,14 @@ static void
 refused(const char *assignment)
 {
 	struct row row = { 0 };
-	char sql_text[160];
-	sqlite3 *sql;
+	char sql[160];
 
 	put_plain(ID, 1, "name");
-	assert_int_equal(sqlite3_open(path, &sql), SQLITE_OK);
-	(void)snprintf(sql_text, sizeof(sql_text),
-	    "UPDATE entry SET %s WHERE id = %d", assignment, ID);
-	assert_int_equal(
-	    sqlite3_exec(sql, sql_text, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(sql), SQLITE_OK);
-	reopen();
+	(void)snprintf(sql, sizeof(sql), "UPDATE entry SET %s WHERE id = %d",
+	    assignment, ID);
+	db_close(db);
+	tamper(sql);
+	open_db();
 	assert_false(db_is_damaged(db));
 	if (db_row_by_id(db, ID, &row) != -EBADMSG)
 		fail_msg("taken: %s", assignment);

@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_DB_FILE_H
 #define TESTS_UNIT_DB_FILE_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cache/db.h"
+#include "cache/db_sum.h"
 #include "tests/unit/unit.h"
 
 static char folder[64];
@@ -33,6 +35,20 @@ reopen(void)
 {
 	db_close(db);
 	open_db();
+}
+
+/* Do ${sql} behind the program's back, while it does not have the file. */
+static inline void
+tamper(const char *sql)
+{
+	sqlite3 *raw;
+
+	assert_int_equal(
+	    sqlite3_open_v2(path, &raw,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, db_sum_vfs()),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(raw), SQLITE_OK);
 }
 
 static inline int
