@@ -9,6 +9,7 @@
 #include "cache/core.h"
 #include "cache/flight.h"
 #include "cache/heads.h"
+#include "cache/heads_turn.h"
 #include "cache/observe.h"
 #include "cache/trouble.h"
 #include "cache/view.h"
@@ -17,24 +18,8 @@
 #include "s3/base/log.h"
 #include "s3/base/wait.h"
 
-#define HEADS_AHEAD 64 /* under way at once */
-#define FIRST_AHEAD 16 /* once somebody seems to be in turn */
-#define TURNS       4  /* directories that somebody goes through */
-#define DIRS_AHEAD  8  /* that one look ahead goes through */
-#define ASK_TRIES   4  /* of one that is renamed meanwhile */
-
-/* Somebody goes through a directory. */
-struct turn {
-	uint64_t dir;
-	uint64_t above;     /* its parent */
-	uint64_t used;      /* value of the clock */
-	uint64_t last;      /* id of the last one wanted */
-	unsigned hits;      /* wanted one after the other */
-	unsigned window;    /* 0: nobody is in turn yet */
-	bool types_only;    /* asked ahead is what has no type */
-	uint64_t asked_dir; /* where it is asked ahead: dir, or one */
-	uint64_t asked_to;  /* behind it; up to this id */
-};
+#define DIRS_AHEAD 8 /* that one look ahead goes through */
+#define ASK_TRIES  4 /* of one that is renamed meanwhile */
 
 struct heads {
 	struct cache *cache; /* [I] */
@@ -44,8 +29,7 @@ struct heads {
 	unsigned under_way;       /* [lock] asked ahead */
 	struct list waiters;      /* [lock] heads_stop() */
 	struct list asked;        /* [lock] struct head */
-	struct turn turns[TURNS]; /* [lock] */
-	uint64_t clock;           /* [lock] */
+	struct heads_turns turns; /* [lock] */
 };
 
 /* One HEAD asked ahead. */
@@ -291,80 +275,6 @@ start(struct heads *h, struct head *head)
 	}
 }
 
-static struct turn *
-turn_of_locked(struct heads *h, uint64_t dir)
-{
-	for (int i = 0; i < TURNS; i++) {
-		if (h->turns[i].dir == dir)
-			return &h->turns[i];
-	}
-	return NULL;
-}
-
-/* Who went through a sibling of the directory will go through it, too. */
-static void
-inherit(const struct turn *from, struct turn *turn)
-{
-	turn->window = from->window;
-	turn->types_only = from->types_only;
-	if (from->asked_dir >= turn->dir) {
-		turn->asked_dir = from->asked_dir;
-		turn->asked_to = from->asked_to;
-	}
-}
-
-/* The first one is wanted in a directory: forget the oldest turn. */
-static struct turn *
-new_turn_locked(struct heads *h, const struct row *row, uint64_t above)
-{
-	struct turn *oldest = &h->turns[0], *sibling = NULL;
-	struct turn new = { .dir = row->parent,
-		.above = above,
-		.asked_dir = row->parent,
-		.asked_to = row->id };
-
-	for (int i = 0; i < TURNS; i++) {
-		struct turn *turn = &h->turns[i];
-
-		if (turn->used < oldest->used)
-			oldest = turn;
-		if (turn->above == above && turn->hits >= 2 &&
-		    (sibling == NULL || turn->used > sibling->used))
-			sibling = turn;
-	}
-	if (sibling != NULL)
-		inherit(sibling, &new);
-	*oldest = new;
-	return oldest;
-}
-
-/* ${row} was wanted after turn->last. */
-static void
-go_on(struct turn *turn, const struct row *row)
-{
-	turn->hits++;
-	/* A listing tells of directories, too: a walk that only began needs
-	 * no more of them. */
-	if (row->kind == ROW_DIR && turn->hits < 2)
-		return;
-	turn->window = turn->window == 0 ? FIRST_AHEAD : HEADS_AHEAD;
-}
-
-/* ${row} begins anew, or is of another sort than those asked ahead. */
-static void
-ask_from(struct turn *turn, const struct row *row)
-{
-	turn->asked_dir = row->parent;
-	turn->asked_to = row->id;
-	turn->types_only = row->kind == ROW_UNKNOWN;
-}
-
-/* What is known before the lock is taken. */
-struct place {
-	uint64_t above; /* the parent of the row's parent */
-	bool is_first;  /* no other stands before it */
-};
-
 static bool
 take_id(void *arg, const struct row *row)
 {
@@ -373,12 +283,12 @@ take_id(void *arg, const struct row *row)
 }
 
 static void
-find_place(struct cache *c, const struct row *row, struct place *ret)
+find_place(struct cache *c, const struct row *row, struct heads_place *ret)
 {
 	AUTO(row_fini) struct row dir = { 0 };
 	uint64_t first = 0;
 
-	*ret = (struct place){ 0 };
+	*ret = (struct heads_place){ 0 };
 	if (db_row_by_id(c->db, row->parent, &dir) < 0)
 		return;
 	ret->above = dir.parent;
@@ -390,40 +300,18 @@ find_place(struct cache *c, const struct row *row, struct place *ret)
 /* Note that ${row} is wanted; how many to ask for ahead.  ${*ret}: a copy of
  * the turn. */
 static unsigned
-take_turn(struct heads *h, const struct row *row, const struct place *place,
-    struct turn *ret)
+take_turn(struct heads *h, const struct row *row,
+    const struct heads_place *place, struct heads_turn *ret)
 {
-	struct turn *turn;
-	unsigned room = 0;
+	unsigned window, room = 0;
 
 	lock_take(&h->lock);
-	turn = turn_of_locked(h, row->parent);
-	if (turn == NULL) {
-		turn = new_turn_locked(h, row, place->above);
-		turn->types_only = row->kind == ROW_UNKNOWN;
-	} else if (row->id > turn->last) {
-		go_on(turn, row);
-	} else if (row->id < turn->last) {
-		turn->window = 0;
-		turn->hits = 0;
-		ask_from(turn, row);
-	}
-	if (turn->types_only && row->kind != ROW_UNKNOWN)
-		ask_from(turn, row);
-	if (turn->asked_dir == row->parent && turn->asked_to < row->id)
-		turn->asked_to = row->id;
-	if (turn->window == 0 && place->is_first)
-		turn->window = FIRST_AHEAD;
-	turn->last = row->id;
-	turn->used = ++h->clock;
-	if (turn->window > h->under_way && !h->stopping)
-		room = turn->window - h->under_way;
-	/* In bunches: a scan for each single one would be wasted. */
-	if (room < turn->window / 4)
-		room = 0;
-	*ret = *turn;
+	window = heads_turn_take(&h->turns, row, place, ret);
+	if (window > h->under_way && !h->stopping)
+		room = window - h->under_way;
 	lock_drop(&h->lock);
-	return room;
+	/* In bunches: a scan for each single one would be wasted. */
+	return room < window / 4 ? 0 : room;
 }
 
 /* The directory after one, and what is asked of it. */
@@ -465,7 +353,7 @@ dir_after(struct scan *scan, uint64_t dir)
 
 /* Scan on from where ${turn} is; the next directories once one is done. */
 static void
-scan_on(struct scan *scan, struct turn *turn)
+scan_on(struct scan *scan, struct heads_turn *turn)
 {
 	struct cache *c = scan->heads->cache;
 
@@ -495,8 +383,8 @@ static void
 ask_ahead(struct heads *h, const struct row *row)
 {
 	struct scan scan = { .heads = h };
-	struct turn turn, was, *now;
-	struct place place;
+	struct heads_turn turn, was;
+	struct heads_place place;
 
 	find_place(h->cache, row, &place);
 	scan.max = take_turn(h, row, &place, &turn);
@@ -506,13 +394,7 @@ ask_ahead(struct heads *h, const struct row *row)
 	scan.types_only = turn.types_only;
 	scan_on(&scan, &turn);
 	lock_take(&h->lock);
-	now = turn_of_locked(h, row->parent);
-	/* Unless somebody else has gone on meanwhile. */
-	if (now != NULL && now->asked_dir == was.asked_dir &&
-	    now->asked_to == was.asked_to) {
-		now->asked_dir = turn.asked_dir;
-		now->asked_to = turn.asked_to;
-	}
+	heads_turn_asked(&h->turns, &was, &turn);
 	lock_drop(&h->lock);
 	for (unsigned i = 0; i < scan.count; i++)
 		start(h, scan.found[i]);
