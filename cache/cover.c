@@ -48,7 +48,7 @@ cover_commit_locked(struct entry *e)
 	ch.row.size = e->size;
 	if (e->mtime_ns != 0) {
 		ch.row.mtime_ns = e->mtime_ns;
-		ch.row.ctime_ns = e->mtime_ns;
+		ch.row.ctime_ns = entry_ctime_locked(e, ch.row.ctime_ns);
 	}
 	r = chunk_flush(&e->chunk);
 	if (r == 0)

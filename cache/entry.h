@@ -154,6 +154,9 @@ void entries_refresh(
  * the row said.  Locks: none is held. */
 void entries_overlay(struct cache *c, struct cache_attr *attr);
 
+/* The ctime of what was written, whose row has ${ctime_ns}: the later one. */
+int64_t entry_ctime_locked(const struct entry *e, int64_t ctime_ns);
+
 /* All in memory, with a reference each.  Memory: ${*ret} is owned: free(). */
 int entries_all(struct cache *c, struct entry ***ret, size_t *ret_count);
 

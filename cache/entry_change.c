@@ -14,6 +14,15 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/text.h"
 
+int64_t
+entry_ctime_locked(const struct entry *e, int64_t ctime_ns)
+{
+	/* Of the future: another's clock is wrong. */
+	if (ctime_ns > clock_wall_ns(e->cache->clock))
+		return e->mtime_ns;
+	return ctime_ns > e->mtime_ns ? ctime_ns : e->mtime_ns;
+}
+
 void
 entries_overlay(struct cache *c, struct cache_attr *attr)
 {
@@ -29,7 +38,7 @@ entries_overlay(struct cache *c, struct cache_attr *attr)
 		attr->size = e->size;
 		if (e->mtime_ns != 0) {
 			attr->mtime_ns = e->mtime_ns;
-			attr->ctime_ns = e->mtime_ns;
+			attr->ctime_ns = entry_ctime_locked(e, attr->ctime_ns);
 		}
 	}
 	lock_drop(&e->lock);

@@ -65,7 +65,10 @@ rename_begin(struct rename *m, struct change *ret)
 	if (r < 0)
 		return r;
 	r = compare_target(m);
-	return r < 0 ? change_end(ret, r) : 0;
+	if (r < 0)
+		return change_end(ret, r);
+	ret->row.ctime_ns = m->now_ns;
+	return 0;
 }
 
 static void
@@ -454,6 +457,7 @@ rename_once(
 		r = check(m, flags, w);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	m->now_ns = clock_wall_ns(m->cache->clock);
 	r = rename_one(m, w);
 	if (r < 0)
 		return r;

@@ -23,8 +23,9 @@ struct rename {
 	struct row from;      /* owned; what moves */
 	struct row to;        /* owned; what it replaces, if has_to */
 	bool has_to;
-	char *key;     /* owned: of from */
-	char *new_key; /* owned */
+	char *key;      /* owned: of from */
+	char *new_key;  /* owned */
+	int64_t now_ns; /* wall clock: the ctime it gets */
 };
 
 /* Rename file m->from.  -ESTALE: S3 had something else there; it was noted, so
@@ -57,7 +58,7 @@ int rename_reread(struct rename *m);
 /**
  * rename_begin(m, ret):
  * change_begin() of the row that moves, if both keys are what they were and
- * the new name is what it was: -ESTALE.
+ * the new name is what it was: -ESTALE.  Its ctime is that of the rename.
  */
 int rename_begin(struct rename *m, struct change *ret);
 

@@ -59,6 +59,8 @@ make_headers(struct file_move *f)
 		return 0;
 	headers_token(f->token);
 	f->sent.token = f->token;
+	if (m->now_ns != 0)
+		f->sent.ctime_ns = m->now_ns;
 	f->sent.name = (char *)(uintptr_t)m->new_name;
 	if (retyped)
 		f->sent.content_type = NULL;

@@ -218,7 +218,8 @@ back_init(struct dir_move *d, struct dir_move *b, struct rename *m)
 	*m = (struct rename){ .cache = to->cache,
 		.new_name = to->from.name,
 		.key = to->new_key,
-		.new_key = to->key };
+		.new_key = to->key,
+		.now_ns = to->from.ctime_ns };
 	b->rename = m;
 	b->since_ms = d->committed_ms;
 	r = dir_move_init(b);

@@ -137,6 +137,8 @@ restore_row(struct file_move *f, struct change *ch)
 	struct row *row = &ch->row;
 	int r;
 
+	if (row->ctime_ns == f->rename->now_ns)
+		row->ctime_ns = from->ctime_ns;
 	r = text_replace(&row->etag, from->etag);
 	if (r == 0)
 		r = text_replace(&row->version_id, from->version_id);

@@ -120,7 +120,7 @@ begin_row(struct flush *f)
 	f->has_times = e->mtime_ns == 0;
 	if (e->mtime_ns != 0) {
 		ch.row.mtime_ns = e->mtime_ns;
-		ch.row.ctime_ns = e->mtime_ns;
+		ch.row.ctime_ns = entry_ctime_locked(e, ch.row.ctime_ns);
 	}
 	f->mtime_ns = ch.row.mtime_ns;
 	/* After a crash, all that the upload was of is known. */
