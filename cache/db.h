@@ -229,6 +229,9 @@ int db_row_window(
 
 int db_count_rows(struct db *db, uint64_t *ret);
 
+/* How many folders callers see in directory ${id}; it stops at ${max}. */
+int db_count_folders(struct db *db, uint64_t id, unsigned max, uint64_t *ret);
+
 /* ---- chunk files ---- */
 
 int db_chunk_get(struct db *db, uint64_t node, struct db_chunk *ret);

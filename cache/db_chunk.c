@@ -33,6 +33,20 @@ db_count_rows(struct db *db, uint64_t *ret)
 }
 
 int
+db_count_folders(struct db *db, uint64_t id, unsigned max, uint64_t *ret)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_ROWS_FOLDERS];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
+	(void)sqlite3_bind_int64(stmt, 2, max);
+	r = one_number(db, DB_ROWS_FOLDERS, ret);
+	db_leave(db);
+	return r;
+}
+
+int
 db_chunks_bytes(struct db *db, uint64_t *ret)
 {
 	return one_number(db, DB_CHUNKS_BYTES, ret);

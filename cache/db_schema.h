@@ -27,13 +27,22 @@
 #define SCHEMA_PENDING                                                         \
 	"CREATE INDEX entry_pending ON entry (id) WHERE " SCHEMA_IS_PENDING ";"
 
+/* Folders that callers see (name CREATING, PRESENT, MOVING), by where they
+ * are: to count them costs no row of another kind. */
+#define SCHEMA_IS_FOLDER "kind = 2 AND name_state IN (1, 2, 3)"
+#define SCHEMA_FOLDERS                                                         \
+	"CREATE INDEX entry_folder ON entry (parent) WHERE " SCHEMA_IS_FOLDER  \
+	";"
+
 /* From schema 1 to 2, and on. */
 #define SCHEMA_UPGRADE_2                                                       \
 	"ALTER TABLE chunk ADD COLUMN dirty BLOB;"                             \
 	"ALTER TABLE chunk ADD COLUMN base_size INTEGER;" SCHEMA_UPGRADE_3
 
-/* From 2 to 3: the same index, by the condition that it has now. */
-#define SCHEMA_UPGRADE_3 "DROP INDEX IF EXISTS entry_pending;" SCHEMA_PENDING
+/* From 2 to 3: the same index, by the condition that it has now, and that of
+ * folders. */
+#define SCHEMA_UPGRADE_3                                                       \
+	"DROP INDEX IF EXISTS entry_pending;" SCHEMA_PENDING SCHEMA_FOLDERS
 
 #define SCHEMA_SQL                                                             \
 	"CREATE TABLE setting ("                                               \
@@ -54,7 +63,8 @@
 	"CREATE INDEX entry_name ON entry (parent, name, name_state);"         \
 	"CREATE INDEX entry_parent ON entry (parent);"                         \
 	"CREATE UNIQUE INDEX entry_node ON entry (node)"                       \
-	" WHERE node <> id;" SCHEMA_PENDING "CREATE TABLE chunk ("             \
+	" WHERE node <> id;" SCHEMA_PENDING SCHEMA_FOLDERS                     \
+	"CREATE TABLE chunk ("                                                 \
 	" node INTEGER PRIMARY KEY, bytes INTEGER NOT NULL,"                   \
 	" used_ms INTEGER NOT NULL, present BLOB,"                             \
 	" dirty BLOB, base_size INTEGER);"                                     \

@@ -68,6 +68,9 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROW_WINDOW] = "SELECT max(id) FROM (SELECT id FROM entry"
 			  " WHERE id > ?1 ORDER BY id LIMIT ?2)",
 	[DB_ROWS_COUNT] = "SELECT count(*) FROM entry",
+	[DB_ROWS_FOLDERS] =
+	    "SELECT count(*) FROM (SELECT 1 FROM entry INDEXED BY entry_folder"
+	    " WHERE parent = ?1 AND " SCHEMA_IS_FOLDER " LIMIT ?2)",
 	[DB_CHUNK_GET] = "SELECT node, bytes, used_ms, present, dirty,"
 			 " base_size FROM chunk"
 			 " WHERE node = ?1",

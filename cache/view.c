@@ -12,6 +12,9 @@
 
 #define DEPTH_MAX (S3_KEY_MAX + 1) /* a key has no more components */
 
+/* Folders in a directory that are counted, at the most: some 20 us. */
+#define FOLDERS_MAX 1000
+
 bool
 view_is_visible(const struct row *row)
 {
@@ -85,6 +88,23 @@ owner(bool is_forced, uint32_t configured, uint32_t stored)
 	return is_forced || stored == UINT32_MAX ? configured : stored;
 }
 
+/*
+ * Of a directory: its name, its ".", and the ".." of each folder in it.  1 says
+ * that they are not known, or too many to count: programs that would spare
+ * themselves a look at the other entries then look (as on btrfs).
+ */
+static uint32_t
+links(struct cache *c, const struct row *row)
+{
+	uint64_t folders = 0;
+
+	if (row->kind != ROW_DIR || !cache_is_fresh(c, row->listed_ms) ||
+	    db_count_folders(c->db, row->id, FOLDERS_MAX, &folders) < 0 ||
+	    folders == FOLDERS_MAX)
+		return 1;
+	return 2 + (uint32_t)folders;
+}
+
 void
 view_attr(struct cache *c, const struct row *row, struct cache_attr *ret)
 {
@@ -95,7 +115,7 @@ view_attr(struct cache *c, const struct row *row, struct cache_attr *ret)
 		.node = row->node,
 		.ino = row->id,
 		.size = row->kind == ROW_DIR ? 4096 : row->size,
-		.nlink = row->kind == ROW_DIR ? 2 : 1,
+		.nlink = links(c, row),
 		.uid = owner(config->has_uid, config->uid, row->uid),
 		.gid = owner(config->has_gid, config->gid, row->gid),
 		.rdev = row->rdev,

@@ -159,6 +159,76 @@ test_newer_schema(void **state)
 	assert_int_equal(DB_SCHEMA, 3);
 }
 
+static void
+put_kind(uint64_t id, uint64_t parent, enum row_kind kind, int name_state)
+{
+	struct row row;
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "k%u", (unsigned)id);
+	plain_row(&row, id, parent, name);
+	row.kind = kind;
+	row.name_state = name_state;
+	assert_int_equal(db_row_put(db, &row), 0);
+	row_fini(&row);
+}
+
+static uint64_t
+folder_count(uint64_t id, unsigned max)
+{
+	uint64_t n = UINT64_MAX;
+
+	assert_int_equal(db_count_folders(db, id, max, &n), 0);
+	return n;
+}
+
+/* Of all states those count that callers see. */
+static void
+test_folders(void **state)
+{
+	uint64_t id = 10;
+	unsigned seen = 0;
+
+	(void)state;
+	for (int s = 0; s < NAME_STATE_COUNT; s++, id += 3) {
+		put_kind(id, 1, ROW_DIR, s);
+		put_kind(id + 1, 1, ROW_FILE, s);
+		put_kind(id + 2, 2, ROW_DIR, NAME_PRESENT);
+		seen += state_name_is_visible((enum state_name)s);
+		assert_int_equal(folder_count(1, 100), seen);
+	}
+	assert_int_equal(folder_count(1, seen - 1), seen - 1);
+	assert_int_equal(folder_count(3, 100), 0);
+	put_kind(10 + 3 * NAME_PRESENT, 1, ROW_DIR, NAME_GONE);
+	assert_int_equal(folder_count(1, 100), seen - 1);
+}
+
+/* Do ${sql} as an older program would. */
+static void
+age(const char *sql)
+{
+	db_close(db);
+	db = NULL;
+	tamper(sql);
+	open_db();
+}
+
+/* A file of an older program. */
+static void
+test_upgrade(void **state)
+{
+	(void)state;
+	put_kind(10, 1, ROW_DIR, NAME_PRESENT);
+	age("DROP INDEX entry_folder; PRAGMA user_version=2");
+	put_kind(11, 1, ROW_DIR, NAME_PRESENT);
+	assert_int_equal(folder_count(1, 100), 2);
+	age("DROP INDEX entry_folder; DROP INDEX entry_pending;"
+	    "ALTER TABLE chunk DROP COLUMN dirty;"
+	    "ALTER TABLE chunk DROP COLUMN base_size;"
+	    "PRAGMA user_version=1");
+	assert_int_equal(folder_count(1, 100), 2);
+}
+
 static bool
 take_pending(void *arg, const struct row *row)
 {
@@ -181,13 +251,11 @@ test_older_schema(void **state)
 	row.name_state = NAME_DELETING;
 	assert_int_equal(db_row_put(db, &row), 0);
 	put_plain(12, 1, "c");
-	db_close(db);
-	db = NULL;
-	tamper("DROP INDEX entry_pending; CREATE INDEX entry_pending"
-	       " ON entry (id) WHERE name_state NOT IN (0, 2, 6)"
-	       " OR attr_state <> 0 OR byte_state <> 0;"
-	       "PRAGMA user_version=2");
-	open_db();
+	age("DROP INDEX entry_folder; DROP INDEX entry_pending;"
+	    "CREATE INDEX entry_pending ON entry (id)"
+	    " WHERE name_state NOT IN (0, 2, 6)"
+	    " OR attr_state <> 0 OR byte_state <> 0;"
+	    "PRAGMA user_version=2");
 	row.id = row.node = 13;
 	assert_int_equal(db_row_put(db, &row), 0);
 	assert_int_equal(db_rows_pending(db, take_pending, &ids), 0);
@@ -300,6 +368,8 @@ main(void)
 		T(test_crcs),
 		T(test_odd),
 		T(test_odd_forget),
+		T(test_folders),
+		T(test_upgrade),
 		T(test_newer_schema),
 		T(test_older_schema),
 		T(test_alone),
