@@ -383,13 +383,37 @@ cache_get_stats(struct cache *c, struct cache_stats *ret)
 	(void)db_odd_count(c->db, &ret->odd_keys);
 }
 
+/* "." and "..": who has a handle of ${node} asks for them. */
+static int
+lookup_dots(struct cache *c, uint64_t node, bool is_up, struct waiter *w,
+    struct cache_attr *ret)
+{
+	AUTO(row_fini) struct row row = { 0 }, dir = { 0 };
+	int r = 0;
+
+	if (is_up && node != CACHE_ROOT) {
+		r = lookup_node(c, node, false, w, &row);
+		if (r == 0)
+			r = db_row_by_id(c->db, row.parent, &dir);
+		if (r == -ENOENT)
+			r = -ESTALE;
+		node = dir.node;
+	}
+	if (r == 0)
+		r = cache_getattr(c, node, NULL, w, ret);
+	return r == 0 && ret->nlink == 0 ? -ESTALE : r;
+}
+
 int
 cache_lookup(struct cache *c, uint64_t parent, const char *name,
     struct waiter *w, struct cache_attr *ret)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	int r = lookup_name(c, parent, name, w, &row);
+	int r;
 
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return lookup_dots(c, parent, name[1] == '.', w, ret);
+	r = lookup_name(c, parent, name, w, &row);
 	if (r == -ENOENT)
 		ret->valid_ms = lookup_absent_ms(c, parent, name);
 	if (r < 0)

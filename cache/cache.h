@@ -106,8 +106,10 @@ struct cache_hooks {
 struct cache_attr {
 	uint64_t node;
 	uint64_t ino;
-	uint64_t size; /* bytes */
-	uint32_t mode; /* type and permissions; type 0: not known yet */
+	uint32_t generation; /* with node a name that no other version has, also
+				of another cache folder; 0: the root */
+	uint64_t size;       /* bytes */
+	uint32_t mode;       /* type and permissions; type 0: not known yet */
 	uint32_t nlink;
 	uint32_t uid;
 	uint32_t gid;
@@ -181,7 +183,9 @@ void cache_get_stats(struct cache *c, struct cache_stats *ret);
 /**
  * cache_lookup(c, parent, name, w, ret):
  * Find ${name} (1 to 255 bytes, no '/') in directory node ${parent}.  Asks S3
- * only if what is known is older than the ttl.
+ * only if what is known is older than the ttl.  "." is ${parent} itself and may
+ * be a file, ".." the directory it is in; both also of a node from before a
+ * restart.
  * Returns: 0; -ENOENT: then, too, ${ret->valid_ms} tells how long that may be
  *     believed; -ENAMETOOLONG; -ENOTDIR; -ESTALE; -EIO ...
  */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -263,6 +264,21 @@ compare_boot(struct cache *c)
 					 : db_set_setting(c->db, "boot", now);
 }
 
+/* Numbers begin anew in a new folder: a random one tells it from those that
+ * were in its place. */
+static int
+choose_generation(struct cache *c)
+{
+	c->generation = (uint32_t)number_setting(c, "generation");
+	if (c->generation != 0)
+		return 0;
+	if (getrandom(&c->generation, sizeof(c->generation), 0) !=
+	    sizeof(c->generation))
+		return -EIO;
+	c->generation |= 1;
+	return set_number(c, "generation", c->generation);
+}
+
 /* Clock, numbers and sums go on from the last run. */
 static int
 go_on(struct cache *c, uint64_t *ret_used)
@@ -278,6 +294,8 @@ go_on(struct cache *c, uint64_t *ret_used)
 		r = make_root(c);
 	if (r == 0)
 		r = compare_boot(c);
+	if (r == 0)
+		r = choose_generation(c);
 	if (r < 0)
 		return r;
 	c->was_clean = number_setting(c, "clean") == 1;

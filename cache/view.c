@@ -114,6 +114,7 @@ view_attr(struct cache *c, const struct row *row, struct cache_attr *ret)
 	*ret = (struct cache_attr){
 		.node = row->node,
 		.ino = row->id,
+		.generation = row->id == CACHE_ROOT ? 0 : c->generation,
 		.size = row->kind == ROW_DIR ? 4096 : row->size,
 		.nlink = links(c, row),
 		.uid = owner(config->has_uid, config->uid, row->uid),

@@ -95,6 +95,7 @@ reply_fill_entry(const struct cache_attr *attr, struct fuse_entry_param *ret)
 {
 	*ret = (struct fuse_entry_param){
 		.ino = attr->node,
+		.generation = attr->generation,
 		.entry_timeout = seconds(attr),
 		/* Not known: the kernel asks when a program does. */
 		.attr_timeout = attr->complete ? seconds(attr) : 0,

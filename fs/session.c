@@ -58,7 +58,9 @@ op_init(void *arg, struct fuse_conn_info *conn)
 	static const uint64_t wanted[] = { FUSE_CAP_ASYNC_READ,
 		FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_ATOMIC_O_TRUNC,
 		FUSE_CAP_READDIRPLUS, FUSE_CAP_CACHE_SYMLINKS,
-		FUSE_CAP_EXPLICIT_INVAL_DATA };
+		FUSE_CAP_EXPLICIT_INVAL_DATA,
+		/* "." and ".." are looked up, of any node of before. */
+		FUSE_CAP_EXPORT_SUPPORT };
 	static const uint64_t unwanted[] = { FUSE_CAP_READDIRPLUS_AUTO,
 		FUSE_CAP_WRITEBACK_CACHE, FUSE_CAP_SPLICE_READ,
 		FUSE_CAP_SPLICE_WRITE, FUSE_CAP_SPLICE_MOVE,
