@@ -345,7 +345,9 @@ void cache_closedir(struct cache_dir *d);
 typedef bool cache_dir_fn(
     void *arg, const char *name, const struct cache_attr *attr, uint64_t next);
 
-/* What fsync(2) of a directory waits for: names in it, as the mode says. */
+/* What fsync(2) of a directory waits for: names in it and its attributes, as
+ * the mode says; of the root all that was changed anywhere, also by who goes on
+ * writing.  The first error is told, and the others are sent all the same. */
 int cache_dir_sync(struct cache_dir *d, struct waiter *w);
 
 /**

@@ -16,8 +16,11 @@
 #include "cache/entry.h"
 #include "cache/listing.h"
 #include "cache/owed.h"
-#include "cache/upload.h"
+#include "cache/set.h"
+#include "cache/state.h"
+#include "cache/sync.h"
 #include "cache/view.h"
+#include "cache/writeback.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
 
@@ -56,7 +59,7 @@ cache_closedir(struct cache_dir *d)
 	free(d);
 }
 
-/* Whether ${e} is closed, and in the directory; all are in the root. */
+/* Whether ${e} is closed, and in the directory. */
 static bool
 is_in(struct cache_dir *d, struct entry *e)
 {
@@ -66,12 +69,19 @@ is_in(struct cache_dir *d, struct entry *e)
 	lock_take(&e->lock);
 	closed = e->writers == 0;
 	lock_drop(&e->lock);
-	return closed && (d->id == CACHE_ROOT || (db_row_by_node(d->cache->db,
-						      e->node, &row) == 0 &&
-						     row.parent == d->id));
+	return closed && db_row_by_node(d->cache->db, e->node, &row) == 0 &&
+	       row.parent == d->id;
 }
 
-/* Files whose bytes were to follow: their names do, too. */
+/* Whose bytes are seen to: of the root, all. */
+static bool
+is_meant(struct cache_dir *d, struct entry *e)
+{
+	return d->id == CACHE_ROOT || is_in(d, e);
+}
+
+/* Files whose bytes were to follow: their names do, too.  The first error is
+ * the result, but none keeps the others. */
 static int
 sync_files(struct cache_dir *d, struct waiter *w)
 {
@@ -80,12 +90,68 @@ sync_files(struct cache_dir *d, struct waiter *w)
 	int r = entries_modified(d->cache, &list, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (r == 0 && is_in(d, list[i]))
-			r = upload_flush(list[i], w);
+		lock_take(&list[i]->lock);
+		if (d->id == CACHE_ROOT && !sync_is_local(d->cache))
+			writeback_bytes_locked(list[i]); /* all at once */
+		lock_drop(&list[i]->lock);
+	}
+	for (size_t i = 0; i < count; i++) {
+		int err = r != -EINTR && is_meant(d, list[i])
+			      ? sync_file(list[i], w)
+			      : 0;
+
+		r = r < 0 && err != -EINTR ? r : err;
 		entry_put(list[i]);
 	}
 	free(list);
 	return r;
+}
+
+/* Attributes that no timer is set for any more are due all the same. */
+static bool
+queue_row(void *arg, const struct row *row)
+{
+	if (row->attr_state == ATTRS_METADIRTY)
+		writeback_attrs(arg, row->id);
+	return true;
+}
+
+/* Attributes: its own; of the root, all. */
+static int
+sync_attrs(struct cache_dir *d, struct waiter *w)
+{
+	struct cache *c = d->cache;
+	uint64_t left = 0;
+	int r;
+
+	if (d->id != CACHE_ROOT)
+		return set_send(c, d->id, w);
+	r = db_rows_pending(c->db, queue_row, c);
+	if (r == 0)
+		r = writeback_drain_attrs(c->writeback, w, &left);
+	return r == 0 && left > 0 ? -EIO : r;
+}
+
+/* What is owed to S3: its own name, those in it, and what belongs to them. */
+static int
+sync_remote(struct cache_dir *d, struct waiter *w)
+{
+	struct cache *c = d->cache;
+	uint64_t left = 0;
+	int r, err;
+
+	r = owed_run(c, d->id, w);
+	if (r >= 0)
+		r = sync_files(d, w);
+	if (r == -EINTR)
+		return r;
+	err = owed_wait(c, d->id == CACHE_ROOT ? 0 : d->id, w, &left);
+	if (r == 0)
+		r = err;
+	if (err == -EINTR)
+		return err;
+	err = sync_attrs(d, w);
+	return r < 0 ? r : err;
 }
 
 int
@@ -93,21 +159,17 @@ cache_dir_sync(struct cache_dir *d, struct waiter *w)
 {
 	struct cache *c = d->cache;
 	struct waiter own;
-	uint64_t left = 0;
-	int r;
+	int r = 0;
 
-	if (c->config.sync == CACHE_SYNC_LOCAL)
-		return db_sync(c->db);
-	/* Its own name, then those in it; of the root, all. */
-	r = owed_run(c, d->id, w);
-	if (r >= 0)
-		r = sync_files(d, w);
-	if (r < 0)
-		return r;
+	if (sync_is_local(c)) {
+		/* FUSE is not told of sync(2): the root stands for all. */
+		if (d->id == CACHE_ROOT)
+			r = sync_files(d, w);
+		return r < 0 ? r : db_sync(c->db);
+	}
 	if (w == NULL)
 		waiter_init(&own);
-	r = owed_wait(
-	    c, d->id == CACHE_ROOT ? 0 : d->id, w == NULL ? &own : w, &left);
+	r = sync_remote(d, w == NULL ? &own : w);
 	if (w == NULL)
 		waiter_fini(&own);
 	return r;
