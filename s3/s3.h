@@ -299,6 +299,16 @@ void s3_cancel(struct s3 *s3, struct s3_call *call);
  */
 int s3_run(struct s3 *s3, struct s3_call *call, struct waiter *w);
 
+/**
+ * s3_part_is(part, source, arg, ret_crc32c):
+ * Whether ${part}, of which ListParts told, is the ${part->size} bytes of
+ * ${source}: by its CRC32C, else by its ETag where that is their MD5 (it is
+ * not, where the server encrypts).
+ * Returns: 1, and their CRC32C; 0: no, or nobody can tell; -errno.
+ */
+int s3_part_is(const struct s3_part *part, s3_source_fn *source, void *arg,
+    uint32_t *ret_crc32c);
+
 void s3_get_stats(struct s3 *s3, struct s3_stats *ret);
 
 /* The region that is signed for; valid until s3_close(). */
