@@ -108,7 +108,7 @@ multipart(struct flush *f, const struct plan *plan)
 	struct parts_done done = { 0 };
 	int r;
 
-	r = parts_flush(f->entry, &f->row, plan, &done);
+	r = parts_flush(f->entry, f->key, &f->row, plan, &done);
 	if (r < 0) {
 		settle_none(&f->out);
 		return r;

@@ -86,15 +86,15 @@ parts_done_fini(struct parts_done *d)
 	*d = (struct parts_done){ 0 };
 }
 
-/* The entry has none, and gets one; NULL: no memory. */
+/* The entry has none, and gets one of ${key}; NULL: no memory. */
 static struct upload *
-upload_new_locked(struct entry *e)
+upload_new_locked(struct entry *e, const char *key)
 {
 	struct upload *u = calloc(1, sizeof(*u));
 
 	if (u == NULL)
 		return NULL;
-	u->key = strdup(e->key);
+	u->key = strdup(key);
 	if (u->key == NULL) {
 		free(u);
 		return NULL;
@@ -406,7 +406,7 @@ parts_changed_locked(struct entry *e, uint64_t off, uint64_t end)
 	    chunk_is_hole(&e->chunk, &range))
 		return; /* not whole; or zeros, which the flush has copied */
 	if (e->upload == NULL)
-		e->upload = upload_new_locked(e);
+		e->upload = upload_new_locked(e, e->key);
 	if (e->upload == NULL || grow_parts(e, number) < 0)
 		return; /* the flush sends it */
 	e->upload->parts[number - 1].is_wanted = true;
@@ -555,8 +555,8 @@ send_all_locked(struct entry *e, struct row *row)
 }
 
 int
-parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
-    struct parts_done *ret)
+parts_flush(struct entry *e, const char *key, const struct row *row,
+    const struct plan *plan, struct parts_done *ret)
 {
 	struct row copy = { 0 };
 	bool other;
@@ -565,7 +565,7 @@ parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
 	lock_take(&e->lock);
 	settle_locked(e);
 	other = e->upload != NULL &&
-		(e->upload->err < 0 || strcmp(e->upload->key, e->key) != 0);
+		(e->upload->err < 0 || strcmp(e->upload->key, key) != 0);
 	lock_drop(&e->lock);
 	if (other)
 		parts_abort(e);
@@ -573,7 +573,7 @@ parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
 	lock_take(&e->lock);
 	settle_locked(e); /* one may have begun since */
 	if (r == 0 && e->upload == NULL)
-		e->upload = upload_new_locked(e);
+		e->upload = upload_new_locked(e, key);
 	if (e->upload == NULL)
 		r = -ENOMEM;
 	if (r == 0)

@@ -50,14 +50,14 @@ int parts_sent_locked(struct entry *e, struct plan *ret);
 void parts_changed_locked(struct entry *e, uint64_t off, uint64_t end);
 
 /**
- * parts_flush(e, row, plan, ret):
- * Have all parts of ${plan} in S3; the file is frozen.  ${row}: what a new
- * upload is begun with (attributes, token).
+ * parts_flush(e, key, row, plan, ret):
+ * Have all parts of ${plan} in S3, of an object ${key}; the file is frozen.
+ * ${row}: what a new upload is begun with (attributes, token).
  * Returns: 0 and ${ret} (parts_done_fini()); -ESTALE the base that is copied
  *     from is not there; -errno, and the upload was aborted.
  */
-int parts_flush(struct entry *e, const struct row *row, const struct plan *plan,
-    struct parts_done *ret);
+int parts_flush(struct entry *e, const char *key, const struct row *row,
+    const struct plan *plan, struct parts_done *ret);
 
 /* End and abort the upload of ${e}, if there is one.  Locks: none. */
 void parts_abort(struct entry *e);
