@@ -17,6 +17,7 @@
 #include "cache/fill.h"
 #include "cache/make.h"
 #include "cache/pool.h"
+#include "cache/settle.h"
 #include "cache/verify.h"
 #include "cache/view.h"
 #include "cache/write.h"
@@ -24,6 +25,7 @@
 #include "cache/xattr.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
+#include "s3/base/text.h"
 
 #define MISSING_MAX 1024 /* bytes; all metadata has 2048 */
 #define NAMES_MAX   100  /* tried, where one of that second is taken */
@@ -101,37 +103,99 @@ copy_run_of(struct entry *from, struct entry *to, uint64_t off, uint64_t end)
 	return r;
 }
 
-/* All that is local of the file, which is frozen. */
+/* The next run from ${off} on of what is copied: all that is local, or, where
+ * the rest lies under another key (${has_base}), what was changed. */
+static bool
+next_run(struct entry *e, bool has_base, uint64_t off, struct range *ret)
+{
+	bool more;
+
+	lock_take(&e->lock);
+	more = rangeset_next_run(has_base ? &e->chunk.dirty : &e->chunk.present,
+	    off, e->size, &ret->off, &ret->end);
+	lock_drop(&e->lock);
+	return more;
+}
+
+/* What is local of the file, which is frozen. */
 static int
-copy_local(struct entry *from, struct entry *to)
+copy_local(struct entry *from, struct entry *to, bool has_base)
 {
 	struct reader keep = { .end = UINT64_MAX };
-	uint64_t off = 0, end, run_off = 0, size;
-	bool more = true;
+	struct range run = { 0 };
+	uint64_t size;
 	int r = 0;
 
 	lock_take(&from->lock);
 	list_append(&from->readers, &keep.link);
 	size = from->size;
 	lock_drop(&from->lock);
-	while (r == 0 && more) {
-		lock_take(&from->lock);
-		more = rangeset_next_run(
-		    &from->chunk.present, off, size, &run_off, &end);
-		lock_drop(&from->lock);
-		if (more)
-			r = copy_run_of(from, to, run_off, end);
-		off = more ? end : off;
-	}
+	while (r == 0 && next_run(from, has_base, run.end, &run))
+		r = copy_run_of(from, to, run.off, run.end);
 	lock_take(&from->lock);
 	list_remove(&keep.link);
 	lock_drop(&from->lock);
 	return r == 0 ? write_truncate(to, size, NULL) : r;
 }
 
-/* Whether all of the file is here, or can be had still. */
+/* ---- what lies under another key than the winner's ---- */
+
+/* A base that is there still: of a clone. */
+struct base {
+	char *key;       /* owned; NULL: none */
+	char *etag;      /* owned, NULL */
+	uint64_t size;   /* bytes, of the object */
+	uint64_t counts; /* of them, these are the file's, where not changed */
+};
+
+static void
+base_fini(struct base *b)
+{
+	free(b->key);
+	free(b->etag);
+	*b = (struct base){ 0 };
+}
+
+static int
+find_base(struct entry *e, struct base *ret)
+{
+	struct settle now = { 0 };
+	bool any;
+
+	lock_take(&e->lock);
+	any = e->base_key != NULL && e->chunk.base_size > 0;
+	ret->key = any ? text_copy(e->base_key) : NULL;
+	ret->etag = any ? text_copy(e->base_etag) : NULL;
+	ret->counts = e->chunk.base_size;
+	lock_drop(&e->lock);
+	if (!any)
+		return 0;
+	if (ret->key == NULL)
+		return -ENOMEM;
+	if (settle_look(e->cache, ret->key, NULL, &now) != SETTLE_OTHER ||
+	    (ret->etag != NULL && !text_same(ret->etag, now.etag)))
+		base_fini(ret);
+	ret->size = now.size;
+	settle_fini(&now);
+	return 0;
+}
+
+/* ${to}, which is empty, has the same base. */
+static int
+share_base(struct entry *to, const struct base *b)
+{
+	int r = write_clone(to, b->key, b->etag, b->size, NULL);
+
+	if (r == 0 && b->counts < b->size)
+		r = write_truncate(to, b->counts, NULL);
+	return r > 0 ? -EIO : r;
+}
+
+/* ---- the loser ---- */
+
+/* Whether all of the file is here. */
 static bool
-is_reachable(struct entry *e)
+is_here(struct entry *e)
 {
 	uint64_t off, end;
 	bool missing;
@@ -228,6 +292,7 @@ retire(struct entry *e)
 	struct cache *c = e->cache;
 
 	lock_take(&e->lock);
+	(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
 	(void)state_bytes_apply(&e->state, BYTES_ON_RESOLVE);
 	stats_sub(&c->stats, STAT_DIRTY_BYTES, rangeset_bytes(&e->chunk.dirty));
 	rangeset_clear(&e->chunk.dirty);
@@ -240,32 +305,41 @@ retire(struct entry *e)
 	stats_add(&c->stats, STAT_CONFLICTS, 1);
 }
 
-int
-conflict_keep(struct entry *e)
+/* All that can be had of ${e}, in ${loser}. */
+static int
+fill_loser(struct entry *e, const struct base *base, struct entry *loser,
+    const struct row *beside)
 {
-	AUTO(row_fini) struct row row = { 0 };
+	bool has_base = base->key != NULL;
+	int r = has_base ? share_base(loser, base) : 0;
+
+	if (r == 0)
+		r = copy_local(e, loser, has_base);
+	if (r == 0 && !has_base && !is_here(e))
+		r = tell_missing(e, beside->id);
+	lock_take(&loser->lock);
+	if (r == 0) /* it is kept, whatever happens, before the name goes */
+		r = cover_commit_locked(loser);
+	lock_drop(&loser->lock);
+	return r;
+}
+
+static int
+keep(struct entry *e, const struct base *base, const struct row *row)
+{
 	AUTO(row_fini) struct row beside = { 0 };
 	struct cache *c = e->cache;
 	struct entry *loser;
 	int r;
 
-	r = verify_all(e);
-	if (r == 0)
-		r = db_row_by_node(c->db, e->node, &row);
-	if (r == 0)
-		r = make_beside(c, &row,
-		    is_reachable(e) ? ASIDE_CONFLICT : ASIDE_PARTIAL, &beside);
+	r = make_beside(c, row,
+	    base->key != NULL || is_here(e) ? ASIDE_CONFLICT : ASIDE_PARTIAL,
+	    &beside);
 	if (r == 0)
 		r = entry_get(c, beside.node, &loser);
 	if (r < 0)
 		return r;
-	r = copy_local(e, loser);
-	if (r == 0 && !is_reachable(e))
-		r = tell_missing(e, beside.id);
-	lock_take(&loser->lock);
-	if (r == 0) /* it is kept, whatever happens, before the name goes */
-		r = cover_commit_locked(loser);
-	lock_drop(&loser->lock);
+	r = fill_loser(e, base, loser, &beside);
 	if (r == 0)
 		r = give_up_name(e);
 	if (r == 0)
@@ -283,6 +357,26 @@ conflict_keep(struct entry *e)
 		 "is kept as '%s'",
 	    e->key, beside.name);
 	if (c->hooks.changed != NULL)
-		c->hooks.changed(c->hooks.arg, row.parent, row.name, e->node);
+		c->hooks.changed(c->hooks.arg, row->parent, row->name, e->node);
 	return 0;
+}
+
+static int
+keep_once(struct entry *e)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	AUTO(base_fini) struct base base = { 0 };
+	int r = find_base(e, &base);
+
+	if (r == 0)
+		r = db_row_by_node(e->cache->db, e->node, &row);
+	return r == 0 ? keep(e, &base, &row) : r;
+}
+
+int
+conflict_keep(struct entry *e)
+{
+	int r = verify_all(e);
+
+	return r == 0 ? keep_once(e) : r;
 }

@@ -279,7 +279,7 @@ leave(
 }
 
 /* The object is another one than thought, of ${size} bytes: that is the base
- * from now on. */
+ * from now on, unless the bytes lie elsewhere. */
 static int
 adopt(struct flush *f, uint64_t size)
 {
@@ -295,23 +295,26 @@ adopt(struct flush *f, uint64_t size)
 		return r;
 	}
 	e->is_new = f->is_new;
-	e->object_size = size;
-	e->lost = 0; /* this one can be reached */
-	if (e->chunk.base_size > size)
-		e->chunk.base_size = size;
+	if (e->base_key == NULL) {
+		e->object_size = size;
+		e->lost = 0; /* this one can be reached */
+		if (e->chunk.base_size > size)
+			e->chunk.base_size = size;
+	}
 	f->base_size = e->chunk.base_size;
 	lock_drop(&e->lock);
 	return -EAGAIN;
 }
 
-/* Whether no byte of the base is needed that is not here. */
+/* Whether no byte of the object is needed that is not here. */
 static bool
 is_whole(struct flush *f)
 {
 	bool whole;
 
 	lock_take(&f->entry->lock);
-	whole = rangeset_has(&f->entry->chunk.present, 0, f->size);
+	whole = f->entry->base_key != NULL ||
+		rangeset_has(&f->entry->chunk.present, 0, f->size);
 	lock_drop(&f->entry->lock);
 	return whole;
 }

@@ -146,6 +146,22 @@ def test_p3_boto3_replaces_what_is_open_for_writing(s3, bucket, m, size,
     assert stored.uploads(s3, bucket) == []
 
 
+def test_p3_a_copy_that_was_changed(s3, bucket, m, opened):
+    """What it was copied from is where it was: all of it is kept."""
+    data = noise(20 * MIB)
+    s3.put_object(Bucket=bucket, Key="from", Body=data)
+    source, mine = opened(m.path / "from", "rb"), opened(m.path / "f", "wb")
+    assert os.copy_file_range(source.fileno(), mine.fileno(),
+                              len(data)) == len(data)
+    os.pwrite(mine.fileno(), b"mine", 11 * MIB)
+    os.ftruncate(mine.fileno(), 19 * MIB)
+    s3.put_object(Bucket=bucket, Key="f", Body=b"by boto3")
+    told(mine.close)
+    assert stored.body(s3, bucket, "f") == b"by boto3"
+    lost(s3, bucket, "f",
+         data[:11 * MIB] + b"mine" + data[11 * MIB + 4:19 * MIB])
+
+
 def test_p3_the_same_size_and_time(s3, bucket, m, opened):
     """Only the ETag tells."""
     (m.path / "f").write_bytes(b"base")
