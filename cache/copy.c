@@ -505,7 +505,7 @@ copy_parts(struct cache *c, const struct copy *what, struct waiter *w,
 	if (r < 0)
 		return r;
 	b = calloc(1, sizeof(*b));
-	r = b == NULL ? -ENOMEM : sweep_begin(c, what->key, &note);
+	r = b == NULL ? -ENOMEM : sweep_begin(c, what->key, NULL, &note);
 	if (r < 0) {
 		free(b);
 		return r;

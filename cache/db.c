@@ -149,7 +149,7 @@ set_up(struct db *db, bool *ret_cold)
 {
 	/* By the version that the file has. */
 	static const char *const steps[DB_SCHEMA] = { SCHEMA_SQL,
-		SCHEMA_UPGRADE_2, SCHEMA_UPGRADE_3 };
+		SCHEMA_UPGRADE_2, SCHEMA_UPGRADE_3, SCHEMA_UPGRADE_4 };
 	char text[64];
 	int version = 0, r;
 

@@ -28,7 +28,7 @@
 
 #include "s3/base/buf.h"
 
-#define DB_SCHEMA 3 /* PRAGMA user_version */
+#define DB_SCHEMA 4 /* PRAGMA user_version */
 
 struct db;
 

@@ -11,7 +11,8 @@
  * intent  names that we still owe S3, one a row of entry: committed before the
  *         acknowledgement that depends on it, removed after S3's.  generation
  *         is struct intent's follows, state its is_sent; the others are unused
- * upload  multipart uploads that are open, and
+ * upload  multipart uploads that are open, with what their objects will carry
+ *         (token NULL: that was not noted), and
  * part    the parts they have
  * odd     keys that have no path
  * setting name and value: next_number, identity, clean, probed conditions
@@ -42,7 +43,18 @@
 /* From 2 to 3: the same index, by the condition that it has now, and that of
  * folders. */
 #define SCHEMA_UPGRADE_3                                                       \
-	"DROP INDEX IF EXISTS entry_pending;" SCHEMA_PENDING SCHEMA_FOLDERS
+	"DROP INDEX IF EXISTS entry_pending;" SCHEMA_PENDING SCHEMA_FOLDERS    \
+	    SCHEMA_UPGRADE_4
+
+/* From 3 to 4. */
+#define SCHEMA_UPGRADE_4                                                       \
+	"ALTER TABLE upload ADD COLUMN token TEXT;"                            \
+	"ALTER TABLE upload ADD COLUMN mode INTEGER;"                          \
+	"ALTER TABLE upload ADD COLUMN uid INTEGER;"                           \
+	"ALTER TABLE upload ADD COLUMN gid INTEGER;"                           \
+	"ALTER TABLE upload ADD COLUMN atime_ns INTEGER;"                      \
+	"ALTER TABLE upload ADD COLUMN mtime_ns INTEGER;"                      \
+	"ALTER TABLE upload ADD COLUMN meta BLOB;"
 
 #define SCHEMA_SQL                                                             \
 	"CREATE TABLE setting ("                                               \
@@ -81,7 +93,9 @@
 	"CREATE INDEX intent_entry ON intent (entry);"                         \
 	"CREATE TABLE upload ("                                                \
 	" intent INTEGER PRIMARY KEY, key BLOB NOT NULL,"                      \
-	" upload_id TEXT NOT NULL, made_ms INTEGER NOT NULL);"                 \
+	" upload_id TEXT NOT NULL, made_ms INTEGER NOT NULL,"                  \
+	" token TEXT, mode INTEGER, uid INTEGER, gid INTEGER,"                 \
+	" atime_ns INTEGER, mtime_ns INTEGER, meta BLOB);"                     \
 	"CREATE TABLE part ("                                                  \
 	" intent INTEGER NOT NULL, number INTEGER NOT NULL,"                   \
 	" off INTEGER NOT NULL, len INTEGER NOT NULL, etag TEXT,"              \

@@ -129,10 +129,14 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_INTENT_SWEEP] = "DELETE FROM intent WHERE NOT EXISTS"
 			    " (SELECT 1 FROM entry WHERE id = intent.entry)",
 	[DB_UPLOAD_PUT] = "INSERT OR REPLACE INTO upload"
-			  " VALUES (?1, ?2, ?3, ?4)",
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+			  " ?10, ?11)",
+	[DB_UPLOAD_SET_ID] = "UPDATE upload SET upload_id = ?2"
+			     " WHERE intent = ?1",
 	[DB_UPLOAD_DELETE] = "DELETE FROM upload WHERE intent = ?1",
 	[DB_UPLOAD_DELETE_PARTS] = "DELETE FROM part WHERE intent = ?1",
-	[DB_UPLOADS_EACH] = "SELECT intent, key, upload_id, made_ms"
+	[DB_UPLOADS_EACH] = "SELECT intent, key, upload_id, made_ms,"
+			    " token, mode, uid, gid, atime_ns, mtime_ns, meta"
 			    " FROM upload ORDER BY intent",
 	[DB_CRC_CLEAR] = "DELETE FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",

@@ -8,6 +8,19 @@
 
 #include "cache/db_stmt.h"
 
+static void
+bind_attrs(sqlite3_stmt *stmt, const struct db_upload *upload)
+{
+	(void)sqlite3_bind_text(stmt, 5, upload->token, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(stmt, 6, upload->mode);
+	(void)sqlite3_bind_int64(stmt, 7, upload->uid);
+	(void)sqlite3_bind_int64(stmt, 8, upload->gid);
+	(void)sqlite3_bind_int64(stmt, 9, upload->atime_ns);
+	(void)sqlite3_bind_int64(stmt, 10, upload->mtime_ns);
+	(void)sqlite3_bind_blob64(
+	    stmt, 11, upload->meta, upload->meta_len, SQLITE_STATIC);
+}
+
 int
 db_upload_put(struct db *db, const struct db_upload *upload)
 {
@@ -19,6 +32,21 @@ db_upload_put(struct db *db, const struct db_upload *upload)
 	db_bind_bytes(stmt, 2, upload->key);
 	(void)sqlite3_bind_text(stmt, 3, upload->upload_id, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(stmt, 4, upload->made_ms);
+	bind_attrs(stmt, upload);
+	r = db_run(db, stmt);
+	db_leave(db);
+	return r;
+}
+
+int
+db_upload_set_id(struct db *db, uint64_t id, const char *upload_id)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_UPLOAD_SET_ID];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)id);
+	(void)sqlite3_bind_text(stmt, 2, upload_id, -1, SQLITE_STATIC);
 	r = db_run(db, stmt);
 	db_leave(db);
 	return r;
@@ -48,6 +76,14 @@ read_upload(sqlite3_stmt *stmt, struct db_upload *ret)
 		.key = (const char *)sqlite3_column_text(stmt, 1),
 		.upload_id = (const char *)sqlite3_column_text(stmt, 2),
 		.made_ms = sqlite3_column_int64(stmt, 3),
+		.token = (const char *)sqlite3_column_text(stmt, 4),
+		.mode = (uint32_t)sqlite3_column_int64(stmt, 5),
+		.uid = (uint32_t)sqlite3_column_int64(stmt, 6),
+		.gid = (uint32_t)sqlite3_column_int64(stmt, 7),
+		.atime_ns = sqlite3_column_int64(stmt, 8),
+		.mtime_ns = sqlite3_column_int64(stmt, 9),
+		.meta = sqlite3_column_blob(stmt, 10),
+		.meta_len = (size_t)sqlite3_column_bytes(stmt, 10),
 	};
 	return ret->key == NULL || ret->upload_id == NULL ? -EBADMSG : 0;
 }

@@ -128,7 +128,7 @@ create(struct entry *e, const char *key, const struct row *row, char **ret_id,
 	s3_call_init(&call, S3_CREATE_MULTIPART_UPLOAD);
 	r = headers_make(e->cache, row, true, &h);
 	if (r == 0)
-		r = sweep_begin(e->cache, key, ret_note);
+		r = sweep_begin(e->cache, key, row, ret_note);
 	if (r == 0) {
 		headers_apply(&h, &call);
 		call.key = key;

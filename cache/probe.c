@@ -244,7 +244,7 @@ try_complete(
 {
 	struct s3_call create, part, call;
 	uint64_t note;
-	int r = sweep_begin(c, key, &note);
+	int r = sweep_begin(c, key, NULL, &note);
 
 	if (r < 0)
 		return r;

@@ -46,6 +46,7 @@ struct note {
 	char *key;
 	char *upload_id;
 	int64_t made_ms;
+	struct row row;
 };
 
 /* All of them. */
@@ -63,28 +64,30 @@ wall_ms(const struct cache *c)
 
 /* ---- notes ---- */
 
-static int
-put(struct cache *c, uint64_t id, const char *key, const char *upload_id)
-{
-	const struct db_upload upload = { .id = id,
-		.key = key,
-		.upload_id = upload_id,
-		.made_ms = wall_ms(c) };
-
-	return db_upload_put(c->db, &upload);
-}
-
 int
-sweep_begin(struct cache *c, const char *key, uint64_t *ret_note)
+sweep_begin(
+    struct cache *c, const char *key, const struct row *row, uint64_t *ret_note)
 {
-	uint64_t id;
-	int r = db_number(c->db, &id);
+	struct db_upload upload = {
+		.key = key, .upload_id = NOT_ANSWERED, .made_ms = wall_ms(c)
+	};
+	int r = db_number(c->db, &upload.id);
 
 	*ret_note = 0;
+	if (row != NULL) {
+		upload.token = row->token;
+		upload.mode = row->mode;
+		upload.uid = row->uid;
+		upload.gid = row->gid;
+		upload.atime_ns = row->atime_ns;
+		upload.mtime_ns = row->mtime_ns;
+		upload.meta = row->meta;
+		upload.meta_len = row->meta_len;
+	}
 	if (r == 0)
-		r = put(c, id, key, NOT_ANSWERED);
+		r = db_upload_put(c->db, &upload);
 	if (r == 0)
-		*ret_note = id;
+		*ret_note = upload.id;
 	return r;
 }
 
@@ -104,6 +107,28 @@ sweep_end(struct cache *c, uint64_t note)
 		say_failed(db_upload_delete(c->db, note), "end");
 }
 
+static int
+take_row(const struct db_upload *upload, struct row *ret)
+{
+	*ret = (struct row){ .kind = ROW_FILE,
+		.mode = upload->mode,
+		.uid = upload->uid,
+		.gid = upload->gid,
+		.atime_ns = upload->atime_ns,
+		.mtime_ns = upload->mtime_ns };
+	if (upload->token == NULL)
+		return 0;
+	ret->token = strdup(upload->token);
+	if (upload->meta_len > 0)
+		ret->meta = malloc(upload->meta_len);
+	if (ret->token == NULL || (ret->meta == NULL && upload->meta_len > 0))
+		return -ENOMEM;
+	if (ret->meta != NULL)
+		memcpy(ret->meta, upload->meta, upload->meta_len);
+	ret->meta_len = upload->meta_len;
+	return 0;
+}
+
 static bool
 take_note(void *arg, const struct db_upload *upload)
 {
@@ -115,6 +140,7 @@ take_note(void *arg, const struct db_upload *upload)
 		all->list = p;
 		one.key = strdup(upload->key);
 		one.upload_id = strdup(upload->upload_id);
+		all->r = take_row(upload, &one.row);
 		all->list[all->count++] = one;
 	}
 	if (p == NULL || one.key == NULL || one.upload_id == NULL)
@@ -128,6 +154,7 @@ notes_fini(struct notes *all)
 	for (size_t i = 0; i < all->count; i++) {
 		free(all->list[i].key);
 		free(all->list[i].upload_id);
+		row_fini(&all->list[i].row);
 	}
 	free(all->list);
 	*all = (struct notes){ 0 };
@@ -179,9 +206,16 @@ is_answered(const struct note *n)
 	       strcmp(n->upload_id, LOST) != 0;
 }
 
+void
+sweep_upload_fini(struct sweep_upload *u)
+{
+	free(u->upload_id);
+	row_fini(&u->row);
+	*u = (struct sweep_upload){ 0 };
+}
+
 int
-sweep_claim(
-    struct cache *c, const char *key, uint64_t *ret_note, char **ret_upload_id)
+sweep_claim(struct cache *c, const char *key, struct sweep_upload *ret)
 {
 	struct notes all = { 0 };
 	int r = read_notes(c, &all);
@@ -191,7 +225,7 @@ sweep_claim(
 		struct note *n = &all.list[i];
 
 		if (n->id < c->boot_number && is_answered(n) &&
-		    strcmp(n->key, key) == 0)
+		    n->row.token != NULL && strcmp(n->key, key) == 0)
 			found = n; /* the last one */
 	}
 	if (r == 0 && found == NULL)
@@ -199,8 +233,10 @@ sweep_claim(
 	if (r == 0)
 		r = add_claim(c->sweep, found->id);
 	if (r == 0) {
-		*ret_note = found->id;
-		*ret_upload_id = TAKE(found->upload_id);
+		ret->note = found->id;
+		ret->upload_id = TAKE(found->upload_id);
+		ret->row = found->row;
+		found->row = (struct row){ 0 };
 	}
 	notes_fini(&all);
 	return r;
@@ -357,9 +393,9 @@ post(struct sweep *s)
 
 /* It may have been made, and nobody knows its id. */
 static void
-lost(struct cache *c, uint64_t note, const char *key)
+lost(struct cache *c, uint64_t note)
 {
-	say_failed(put(c, note, key, LOST), "lost");
+	say_failed(db_upload_set_id(c->db, note, LOST), "lost");
 	post(c->sweep);
 }
 
@@ -387,16 +423,16 @@ sweep_answered(struct cache *c, uint64_t *note, const struct s3_call *call)
 	if (*note == 0)
 		return;
 	if (is_made) {
-		say_failed(
-		    put(c, *note, call->key, call->ret_upload_id), "begun");
+		say_failed(db_upload_set_id(c->db, *note, call->ret_upload_id),
+		    "begun");
 		go_on(c->sweep);
 		/* A try before may have made another. */
-		if (is_lost && sweep_begin(c, call->key, &other) == 0)
-			lost(c, other, call->key);
+		if (is_lost && sweep_begin(c, call->key, NULL, &other) == 0)
+			lost(c, other);
 		return;
 	}
 	if (is_lost)
-		lost(c, *note, call->key);
+		lost(c, *note);
 	else
 		sweep_end(c, *note);
 	go_on(c->sweep);

@@ -153,10 +153,10 @@ test_newer_schema(void **state)
 	assert_int_equal(db_open(path, &other, &cold), -EPROTO);
 	assert_null(other);
 	/* And it was left alone. */
-	tamper("PRAGMA user_version=3");
+	tamper("PRAGMA user_version=4");
 	open_db();
 	put_plain(11, 1, "b");
-	assert_int_equal(DB_SCHEMA, 3);
+	assert_int_equal(DB_SCHEMA, 4);
 }
 
 static void
@@ -203,12 +203,19 @@ test_folders(void **state)
 	assert_int_equal(folder_count(1, 100), seen - 1);
 }
 
-/* Do ${sql} as an older program would. */
+/* Do ${sql} as an older program would, of version 3 or before. */
 static void
 age(const char *sql)
 {
 	db_close(db);
 	db = NULL;
+	tamper("ALTER TABLE upload DROP COLUMN token;"
+	       "ALTER TABLE upload DROP COLUMN mode;"
+	       "ALTER TABLE upload DROP COLUMN uid;"
+	       "ALTER TABLE upload DROP COLUMN gid;"
+	       "ALTER TABLE upload DROP COLUMN atime_ns;"
+	       "ALTER TABLE upload DROP COLUMN mtime_ns;"
+	       "ALTER TABLE upload DROP COLUMN meta;");
 	tamper(sql);
 	open_db();
 }
@@ -320,7 +327,7 @@ test_foreign(void **state)
 	db = NULL;
 	/* Without our tables. */
 	assert_int_equal(unlink(path), 0);
-	tamper("CREATE TABLE t (x); PRAGMA user_version=3");
+	tamper("CREATE TABLE t (x); PRAGMA user_version=4");
 	assert_int_equal(db_open(path, &other, &cold), -EBADMSG);
 	/* And one of a version that never was. */
 	assert_int_equal(unlink(path), 0);

@@ -206,9 +206,10 @@ test_kill_in_a_copy(void **state)
 static void
 test_claim(void **state)
 {
-	struct db_upload mine = { .upload_id = "upload1", .key = "f" };
-	char *id = NULL;
-	uint64_t note = 0;
+	struct db_upload mine = {
+		.upload_id = "upload1", .key = "f", .token = "t"
+	};
+	struct sweep_upload claimed;
 
 	(void)state;
 	close_cache();
@@ -225,15 +226,16 @@ test_claim(void **state)
 	assert_int_equal(db_upload_put(cache->db, &mine), 0);
 	close_cache();
 	open_cache();
-	assert_int_equal(sweep_claim(cache, "h", &note, &id), -ENOENT);
-	assert_int_equal(sweep_claim(cache, "g", &note, &id), 0);
-	assert_int_equal(note, mine.id);
-	assert_string_equal(id, mine.upload_id);
-	free(id);
+	assert_int_equal(sweep_claim(cache, "h", &claimed), -ENOENT);
+	assert_int_equal(sweep_claim(cache, "g", &claimed), 0);
+	assert_int_equal(claimed.note, mine.id);
+	assert_string_equal(claimed.upload_id, mine.upload_id);
+	assert_string_equal(claimed.row.token, "t");
 	assert_int_equal(sweep_run(cache), 0);
 	wait_for_uploads(1, 1);
 	assert_string_equal(s3->bucket.uploads->key, "g");
-	sweep_end(cache, note);
+	sweep_end(cache, claimed.note);
+	sweep_upload_fini(&claimed);
 	assert_int_equal(notes(), 0);
 }
 
