@@ -12,6 +12,7 @@
 #include "cache/headers.h"
 #include "cache/part.h"
 #include "cache/parts.h"
+#include "cache/parts_upload.h"
 #include "cache/plan.h"
 #include "cache/send.h"
 #include "cache/sweep.h"
@@ -24,34 +25,6 @@
 /* Threads that send parts of one file: with 8 MiB each they fill a link of
  * 5 Gb/s at 25 ms. */
 #define SENDERS_MAX 8
-
-enum part_state {
-	PART_UNSENT,
-	PART_SENDING,
-	PART_SENT
-};
-
-struct part {
-	struct plan_part plan;
-	enum part_state state;
-	bool is_wanted;      /* a flush has it in its plan, or it is complete */
-	struct s3_part sent; /* owned, etag; PART_SENT */
-};
-
-/* All [e], but for what one sender works with. */
-struct upload {
-	char *key;     /* owned: it was begun for this one */
-	char *id;      /* owned; NULL: not begun yet */
-	uint64_t note; /* of sweep.h; 0: none */
-	bool is_beginning;
-	struct row row;     /* owned: as it was begun */
-	struct part *parts; /* owned */
-	size_t count;
-	uint64_t number;  /* of the entry's uploads: this one's */
-	unsigned senders; /* tasks posted or running */
-	unsigned running; /* of them, at work: they are waited for */
-	int err;          /* it cannot be completed */
-};
 
 /* A thread's share in sending. */
 struct sender {
