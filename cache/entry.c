@@ -11,6 +11,7 @@
 #include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/entry_table.h"
+#include "cache/parts_upload.h"
 #include "cache/state.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
@@ -58,7 +59,8 @@ entry_free(struct entry *e)
 {
 	if (e == NULL)
 		return;
-	assert(e->upload == NULL);
+	assert(e->upload == NULL || e->cache->is_closing);
+	parts_upload_free(e->upload);
 	chunk_close(&e->chunk);
 	lock_fini(&e->lock);
 	free(e->key);

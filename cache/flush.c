@@ -115,6 +115,8 @@ multipart(struct flush *f, const struct plan *plan)
 	}
 	r = complete(f, &done);
 	parts_done_fini(&done);
+	if (r == -EIO && !f->out.unsure) /* S3 has lost a part */
+		parts_abort(f->entry);
 	return r;
 }
 
@@ -176,7 +178,7 @@ make_plan(struct flush *f, struct rangeset *zeros, struct plan *sent,
 	if (f->size > PLAN_PUT_MAX && version.zero_size > 0)
 		r = zero_find(e, zeros);
 	lock_take(&e->lock);
-	if (r == 0)
+	if (r == 0 && f->size > PLAN_PUT_MAX)
 		r = parts_sent_locked(e, sent);
 	if (r == 0)
 		r = plan_make(&version, ret);

@@ -149,12 +149,31 @@ copy_zeros(struct entry *e, const struct send_part *what,
 	return upload(e, what, plan, ret);
 }
 
+/* Whether an earlier mount has sent it, and the bytes were these.  (To copy one
+ * again moves no bytes.) */
+static bool
+is_there(struct entry *e, const struct send_part *what,
+    const struct plan_part *plan, struct s3_part *ret)
+{
+	const struct s3_part *found = &what->found;
+
+	if (found->number != what->number || found->size != plan->len ||
+	    plan->kind == PLAN_COPY ||
+	    !send_is(e, plan->off, found, &ret->crc32c))
+		return false;
+	ret->etag = strdup(found->etag);
+	ret->has_crc32c = ret->etag != NULL;
+	return ret->etag != NULL;
+}
+
 int
 part_send(struct entry *e, const struct send_part *what,
     const struct plan_part *plan, struct s3_part *ret)
 {
 	*ret = (struct s3_part){ .number = what->number, .size = plan->len };
 	KILL_POINT("part.before");
+	if (is_there(e, what, plan, ret))
+		return 0;
 	switch (plan->kind) {
 	case PLAN_COPY:
 		return copy_base(e, what, plan, ret);

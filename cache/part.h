@@ -15,7 +15,8 @@ struct send_part;
 
 /**
  * part_send(e, what, plan, ret):
- * Upload part ${plan} of ${e}, or have S3 copy it, to where ${what} says.
+ * Upload part ${plan} of ${e}, or have S3 copy it, to where ${what} says;
+ * unless its bytes are there.
  * Memory:  ${ret->etag} is owned.
  * Returns: 0; -ESTALE the base that is copied from is not there; -errno.
  */

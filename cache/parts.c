@@ -33,20 +33,6 @@ struct sender {
 	uint64_t number;     /* of the upload it was posted for */
 };
 
-static void
-upload_free(struct upload *u)
-{
-	if (u == NULL)
-		return;
-	for (size_t i = 0; i < u->count; i++)
-		free(u->parts[i].sent.etag);
-	free(u->parts);
-	free(u->key);
-	free(u->id);
-	row_fini(&u->row);
-	free(u);
-}
-
 void
 parts_done_fini(struct parts_done *d)
 {
@@ -59,9 +45,8 @@ parts_done_fini(struct parts_done *d)
 	*d = (struct parts_done){ 0 };
 }
 
-/* The entry has none, and gets one of ${key}; NULL: no memory. */
-static struct upload *
-upload_new_locked(struct entry *e, const char *key)
+struct upload *
+parts_upload_new_locked(struct entry *e, const char *key)
 {
 	struct upload *u = calloc(1, sizeof(*u));
 
@@ -76,9 +61,8 @@ upload_new_locked(struct entry *e, const char *key)
 	return u;
 }
 
-/* Wait until something of the entry's state changes. */
-static void
-wait_locked(struct entry *e)
+void
+parts_wait_locked(struct entry *e)
 {
 	struct waiter w;
 
@@ -170,17 +154,16 @@ begin_locked(struct entry *e, struct row *row)
 	char *id = NULL;
 	int r;
 
-	while (u->is_beginning)
-		wait_locked(e);
+	(void)parts_look_locked(e); /* upload.err has it */
 	if (u->id != NULL || u->err < 0)
 		return u->err;
 	key = strdup(u->key);
 	if (key == NULL)
 		return -ENOMEM;
 	u->is_beginning = true;
+	row_fini(&u->row); /* of a try before */
 	r = row != NULL ? 0 : snapshot(e, &u->row);
 	if (row != NULL) {
-		row_fini(&u->row);
 		u->row = *row;
 		*row = (struct row){ 0 };
 	}
@@ -205,6 +188,10 @@ send_part_init(struct entry *e, size_t i, struct send_part *ret)
 	struct upload *u = e->upload;
 
 	*ret = (struct send_part){ .number = (unsigned)i + 1 };
+	if (i < u->found_count) {
+		ret->found = u->found[i];
+		u->found[i] = (struct s3_part){ 0 };
+	}
 	ret->key = strdup(u->key);
 	ret->upload_id = strdup(u->id);
 	ret->base_key = strdup(entry_base_key(e));
@@ -379,7 +366,7 @@ parts_changed_locked(struct entry *e, uint64_t off, uint64_t end)
 	    chunk_is_hole(&e->chunk, &range))
 		return; /* not whole; or zeros, which the flush has copied */
 	if (e->upload == NULL)
-		e->upload = upload_new_locked(e, e->key);
+		e->upload = parts_upload_new_locked(e, e->key);
 	if (e->upload == NULL || grow_parts(e, number) < 0)
 		return; /* the flush sends it */
 	e->upload->parts[number - 1].is_wanted = true;
@@ -394,7 +381,7 @@ static void
 settle_locked(struct entry *e)
 {
 	while (e->upload != NULL && e->upload->running > 0)
-		wait_locked(e);
+		parts_wait_locked(e);
 }
 
 void
@@ -408,7 +395,7 @@ parts_forget(struct entry *e)
 	lock_drop(&e->lock);
 	if (u != NULL)
 		sweep_end(e->cache, u->note);
-	upload_free(u);
+	parts_upload_free(u);
 }
 
 void
@@ -434,24 +421,23 @@ parts_abort(struct entry *e)
 		if (r == 0 || r == -ENOENT)
 			sweep_end(e->cache, u->note);
 	}
-	upload_free(u);
+	parts_upload_free(u);
 }
 
-int
-parts_sent_locked(struct entry *e, struct plan *ret)
+void
+parts_failed(struct entry *e, int err)
 {
-	const struct upload *u = e->upload;
+	bool is_kept;
 
-	if (u == NULL || u->count == 0 || u->err < 0)
-		return 0;
-	ret->parts = calloc(u->count, sizeof(*ret->parts));
-	if (ret->parts == NULL)
-		return -ENOMEM;
-	ret->count = u->count;
-	for (size_t i = 0; i < u->count; i++)
-		if (u->parts[i].is_wanted || u->parts[i].state != PART_UNSENT)
-			ret->parts[i] = u->parts[i].plan;
-	return 0;
+	lock_take(&e->lock);
+	settle_locked(e);
+	if (e->upload != NULL)
+		parts_forgive_locked(e->upload);
+	is_kept = parts_is_away(err) && e->upload != NULL &&
+		  e->upload->err == 0 && e->upload->id != NULL;
+	lock_drop(&e->lock);
+	if (!is_kept)
+		parts_abort(e);
 }
 
 /* Whether ${part} is what ${plan} has in its place, and sent.  Zeros are the
@@ -537,6 +523,8 @@ parts_flush(struct entry *e, const char *key, const struct row *row,
 
 	lock_take(&e->lock);
 	settle_locked(e);
+	if (e->upload != NULL)
+		parts_forgive_locked(e->upload);
 	other = e->upload != NULL &&
 		(e->upload->err < 0 || strcmp(e->upload->key, key) != 0);
 	lock_drop(&e->lock);
@@ -546,9 +534,11 @@ parts_flush(struct entry *e, const char *key, const struct row *row,
 	lock_take(&e->lock);
 	settle_locked(e); /* one may have begun since */
 	if (r == 0 && e->upload == NULL)
-		e->upload = upload_new_locked(e, key);
+		e->upload = parts_upload_new_locked(e, key);
 	if (e->upload == NULL)
 		r = -ENOMEM;
+	else
+		parts_forgive_locked(e->upload);
 	if (r == 0)
 		r = adopt_plan_locked(e, plan);
 	if (r == 0)
@@ -557,9 +547,7 @@ parts_flush(struct entry *e, const char *key, const struct row *row,
 		r = take_done(e->upload, ret);
 	lock_drop(&e->lock);
 	row_fini(&copy);
-	if (r < 0) {
+	if (r < 0)
 		parts_done_fini(ret);
-		parts_abort(e);
-	}
 	return r;
 }

@@ -8,6 +8,10 @@
  * A part's range is frozen while it is on its way; a part that was sent and is
  * changed then is sent again.
  *
+ * An upload goes on where it was: after S3 was away, and in the next mount
+ * (parts_resume()).  That one asks S3 for the parts that are there (ListParts),
+ * and sends those again whose checksum is not that of the bytes at hand.
+ *
  * Threads: the pool of writeback.h.  Locks: the entry's, as said.
  */
 #ifndef CACHE_PARTS_H
@@ -41,8 +45,13 @@ const char *parts_token_locked(const struct entry *e);
  * the entry's is held. */
 uint64_t parts_done_bytes_locked(const struct entry *e);
 
+/* An earlier mount may have begun an upload of ${e}, to which bytes are owed:
+ * go on with it.  Before sweep_run().  Locks: none. */
+void parts_resume(struct entry *e);
+
 /* What of a new file went up, or is about to, for plan_make().  Memory:
- * ${ret} is owned.  Locks: the entry's is held.  Returns: 0; -ENOMEM. */
+ * ${ret} is owned.  Locks: the entry's is held, and given up if S3 is asked.
+ * Returns: 0; -ENOMEM; -errno of S3. */
 int parts_sent_locked(struct entry *e, struct plan *ret);
 
 /* Bytes of [off, end) were written: parts that hold them are not sent any
@@ -54,13 +63,17 @@ void parts_changed_locked(struct entry *e, uint64_t off, uint64_t end);
  * Have all parts of ${plan} in S3, of an object ${key}; the file is frozen.
  * ${row}: what a new upload is begun with (attributes, token).
  * Returns: 0 and ${ret} (parts_done_fini()); -ESTALE the base that is copied
- *     from is not there; -errno, and the upload was aborted.
+ *     from is not there; -errno: parts_failed() is next.
  */
 int parts_flush(struct entry *e, const char *key, const struct row *row,
     const struct plan *plan, struct parts_done *ret);
 
 /* End and abort the upload of ${e}, if there is one.  Locks: none. */
 void parts_abort(struct entry *e);
+
+/* A flush failed with ${err}: its upload is kept for the next one, if S3 was
+ * away, else aborted.  Locks: none. */
+void parts_failed(struct entry *e, int err);
 
 /* It was completed: forget it.  Locks: none. */
 void parts_forget(struct entry *e);

@@ -10,6 +10,7 @@
 #include "cache/dir_recover.h"
 #include "cache/entry.h"
 #include "cache/facts.h"
+#include "cache/parts.h"
 #include "cache/recover.h"
 #include "cache/recover_name.h"
 #include "cache/snapshot.h"
@@ -213,6 +214,7 @@ resume(struct cache *c, uint64_t id)
 		r = entry_get(c, row.node, &e);
 		if (r < 0)
 			return r;
+		parts_resume(e);
 		lock_take(&e->lock);
 		writeback_bytes_locked(e);
 		lock_drop(&e->lock);

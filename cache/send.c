@@ -33,6 +33,7 @@ send_part_fini(struct send_part *p)
 	free(p->upload_id);
 	free(p->base_key);
 	free(p->base_etag);
+	free(p->found.etag);
 }
 
 /* On the net thread: the file is local. */
@@ -229,6 +230,27 @@ send_body(struct entry *e, uint64_t off, uint64_t len, struct s3_call *call)
 	list_remove(&keep.link);
 	lock_drop(&e->lock);
 	return r;
+}
+
+bool
+send_is(struct entry *e, uint64_t off, const struct s3_part *part,
+    uint32_t *ret_crc)
+{
+	struct reader keep = { .off = off, .end = off + part->size };
+	struct body body = { .chunk = &e->chunk, .off = off };
+	bool is_here;
+	int r = 0;
+
+	lock_take(&e->lock);
+	list_append(&e->readers, &keep.link);
+	is_here = rangeset_has(&e->chunk.present, keep.off, keep.end);
+	lock_drop(&e->lock);
+	if (is_here)
+		r = s3_part_is(part, read_body, &body, ret_crc);
+	lock_take(&e->lock);
+	list_remove(&keep.link);
+	lock_drop(&e->lock);
+	return r == 1;
 }
 
 int

@@ -11,11 +11,13 @@
 #ifndef CACHE_SEND_H
 #define CACHE_SEND_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "s3/s3.h"
 
 /* Opaque types. */
 struct entry;
-struct s3_call;
 
 /* Where a part goes, and where the base of its file lies; all owned. */
 struct send_part {
@@ -23,7 +25,9 @@ struct send_part {
 	char *key;
 	char *upload_id;
 	char *base_key;
-	char *base_etag; /* NULL: none */
+	char *base_etag;      /* NULL: none */
+	struct s3_part found; /* owned etag: what S3 has under the number, of
+				 an earlier mount; number 0: nothing */
 };
 
 void send_part_fini(struct send_part *p);
@@ -41,6 +45,11 @@ int send_body(
 /* Likewise, a part: its ETag (owned) and CRC. */
 int send_part(struct entry *e, const struct send_part *what, uint64_t off,
     uint64_t len, char **ret_etag, uint32_t *ret_crc);
+
+/* Whether ${part}, of which ListParts told, is the bytes from ${off} on, all of
+ * which are here; their CRC.  What cannot be proved is not. */
+bool send_is(struct entry *e, uint64_t off, const struct s3_part *part,
+    uint32_t *ret_crc);
 
 /* Have all of [off, end) local.  The caller keeps it from eviction. */
 int send_localise(struct entry *e, uint64_t off, uint64_t end);

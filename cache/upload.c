@@ -376,7 +376,8 @@ flush_frozen(struct flush *f)
 			leave(f, BYTES_ON_PUT_LOST, ATTRS_ON_SEND_LOST);
 		return r;
 	}
-	parts_abort(f->entry);
+	/* An upload that may have been completed is not gone on with. */
+	parts_failed(f->entry, f->out.unsure ? -ECANCELED : r);
 	if (r == -ESTALE || r == -EAGAIN) {
 		leave(f, BYTES_ON_PUT_412, ATTRS_ON_SEND_412);
 		r = conflict_keep(f->entry);

@@ -29,7 +29,7 @@ static inline bool
 changes_something(const struct s3_call *call)
 {
 	return call->kind != S3_LIST_OBJECTS && call->kind != S3_HEAD_OBJECT &&
-	       call->kind != S3_GET_OBJECT &&
+	       call->kind != S3_GET_OBJECT && call->kind != S3_LIST_PARTS &&
 	       call->kind != S3_LIST_MULTIPART_UPLOADS;
 }
 
@@ -99,6 +99,9 @@ mount_again(void)
 {
 	bool was_killed = crash.count >= crash.at;
 
+	/* The last one that had its effect may have been the last of all. */
+	if (was_killed)
+		set_dead(true);
 	fake_before(s3, NULL);
 	close_cache();
 	set_dead(false);

@@ -320,6 +320,8 @@ fake_answer(struct s3 *s3, struct s3_call *call)
 		return fake_head(s3, call, &object);
 	case S3_GET_OBJECT:
 		return fake_get(s3, call);
+	case S3_LIST_PARTS:
+		return fake_do_list_parts(&s3->bucket, call);
 	case S3_LIST_MULTIPART_UPLOADS:
 		return fake_do_list_uploads(&s3->bucket, call);
 	default:

@@ -14,6 +14,8 @@
 struct fake_part {
 	struct fake_bytes bytes;
 	char etag[40];
+	uint32_t crc32c;
+	bool has_crc32c;
 };
 
 struct fake_upload {
@@ -102,6 +104,8 @@ fake_do_part(
 	part = calloc(1, sizeof(*part));
 	assert(part != NULL);
 	part->bytes = body;
+	part->crc32c = call->crc32c;
+	part->has_crc32c = call->has_crc32c;
 	(void)snprintf(
 	    part->etag, sizeof(part->etag), "\"part%u\"", ++b->etags);
 	fake_part_free(u->parts[call->part_number]);
@@ -269,6 +273,31 @@ fake_do_list_uploads(const struct fake_bucket *b, struct s3_call *call)
 		    (struct s3_upload){ .key = fake_copy(u->key),
 			    .upload_id = fake_copy(u->id),
 			    .initiated_ns = u->made_ns };
+	}
+	return 0;
+}
+
+/* Likewise. */
+static inline int
+fake_do_list_parts(struct fake_bucket *b, struct s3_call *call)
+{
+	struct fake_upload *u = fake_upload(b, call, false);
+
+	if (u == NULL)
+		return fake_no_upload(call);
+	call->ret_parts = calloc(S3_PARTS_MAX, sizeof(*call->ret_parts));
+	assert(call->ret_parts != NULL);
+	for (unsigned i = 1; i <= S3_PARTS_MAX; i++) {
+		const struct fake_part *part = u->parts[i];
+
+		if (part == NULL)
+			continue;
+		call->ret_parts[call->ret_parts_count++] =
+		    (struct s3_part){ .number = i,
+			    .size = part->bytes.size,
+			    .etag = fake_copy(part->etag),
+			    .crc32c = part->crc32c,
+			    .has_crc32c = part->has_crc32c };
 	}
 	return 0;
 }
