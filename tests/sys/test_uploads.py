@@ -38,7 +38,8 @@ def kill(s3, bucket, proxy, mount, **hold):
     proxy.restore()
     proxy.wait_idle()
     m.remount()
-    # If the close had begun, "f" is sent anew, in an upload of its own.
+    # If the close had begun, "f" goes up (test_resume.py); else the upload
+    # is aborted.
     stored.wait_for(lambda: m.status()["cache"]["dirty_files"] == 0
                     and stored.uploads(s3, bucket) == ["f.other"],
                     "the upload to go", 30)
