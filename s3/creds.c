@@ -28,6 +28,7 @@
 #define RETRY_NOW_NS (5 * NS_PER_S)
 #define STALE_NS     (300 * NS_PER_S) /* given out though expired */
 #define SLEEP_MS     60000            /* at most: the wall clock may jump */
+#define DOUBT_MS     60000            /* between two fetches on a doubt */
 
 struct creds {
 	const struct creds_provider *provider; /* [I] NULL: anonymous */
@@ -39,6 +40,7 @@ struct creds {
 	struct creds_keys *current; /* [l] */
 	int64_t refresh_ns;         /* [l] wall; 0: only when asked */
 	bool is_refused;            /* [l] the server does not take them */
+	int64_t doubt_ms;           /* [l] monotonic: no doubt before */
 	bool stop;                  /* [l] */
 };
 
@@ -379,4 +381,23 @@ creds_refresh(struct creds *c, const struct creds_keys *bad)
 		c->is_refused = true;
 	lock_drop(&c->lock);
 	waiter_wake(&c->waiter);
+}
+
+bool
+creds_doubt(struct creds *c, const struct creds_keys *keys)
+{
+	int64_t now = clock_mono_ms(c->query.clock);
+	bool is_other;
+
+	if (!c->has_thread)
+		return false;
+	lock_take(&c->lock);
+	is_other = c->is_refused || c->current != keys;
+	if (!is_other && now >= c->doubt_ms) {
+		c->is_refused = is_other = true;
+		c->doubt_ms = now + DOUBT_MS;
+	}
+	lock_drop(&c->lock);
+	waiter_wake(&c->waiter);
+	return is_other;
 }

@@ -86,6 +86,14 @@ int creds_get(struct creds *c, struct creds_keys **ret);
 /* The server refused ${bad} as expired: fetch new ones. */
 void creds_refresh(struct creds *c, const struct creds_keys *bad);
 
+/**
+ * creds_doubt(creds, keys):
+ * The server refused ${keys}, and it may be that they have expired: fetch new
+ * ones, unless that was done on a doubt within the last minute.
+ * Returns: whether others are there, or on their way.
+ */
+bool creds_doubt(struct creds *c, const struct creds_keys *keys);
+
 /* Give back a reference.  NULL is fine. */
 void creds_keys_put(struct creds_keys *keys);
 

@@ -49,6 +49,9 @@ static const struct s3_error table[] = {
 	{ 0, ERROR_NO_KEYS, -EACCES, ERROR_NEVER,
 	    "no credentials found{ (%d)}: set AWS_ACCESS_KEY_ID and "
 	    "AWS_SECRET_ACCESS_KEY, or make ~/.aws/credentials" },
+	{ 0, ERROR_UNSAID, -EACCES, ERROR_NEVER,
+	    "{%e }refuses a look{ at '%k'} and does not say why: the "
+	    "credentials may have expired: get new ones" },
 	{ 0, ERROR_CANCELED, -ECANCELED, ERROR_NEVER, "canceled" },
 	{ 0, ERROR_NO_MEMORY, -ENOMEM, ERROR_NEVER, "out of memory" },
 

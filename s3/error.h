@@ -31,6 +31,7 @@
 #define ERROR_NONSENSE   "ImpossibleAnswer" /* S3's, but for a value */
 #define ERROR_CHECKSUM   "ChecksumMismatch" /* of what came */
 #define ERROR_NO_KEYS    "NoCredentials"
+#define ERROR_UNSAID     "RefusedUnsaid" /* a HEAD; it may be the keys */
 #define ERROR_CANCELED   "Canceled"
 #define ERROR_NO_MEMORY  "OutOfMemory"
 

@@ -208,11 +208,22 @@ fail_here(struct request *r, int err)
 	end_step(r, err);
 }
 
+/* What ${status} and ${code} mean.  A HEAD of what a program may name is never
+ * a bad request; its answer has no body that tells what it is. */
+static const struct s3_error *
+find_error(const struct request *r, unsigned status, const char *code)
+{
+	if (status == 400 && code[0] == '\0' &&
+	    strcmp(r->op->method, "HEAD") == 0)
+		return s3_error_find(0, ERROR_UNSAID);
+	return s3_error_find(status, code);
+}
+
 /* The attempt failed: ${status} (0: no answer, or none to believe). */
 static void
 fail(struct request *r, unsigned status, const char *code)
 {
-	const struct s3_error *e = s3_error_find(status, code);
+	const struct s3_error *e = find_error(r, status, code);
 	struct s3_result *result = &r->call->result;
 	int64_t ms;
 

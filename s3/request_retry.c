@@ -92,12 +92,16 @@ fix_redirect(struct request *r)
 	return 0;
 }
 
+/* ${is_said}: by the server; else it is a guess. */
 static int64_t
-fix_keys(struct request *r)
+fix_keys(struct request *r, bool is_said)
 {
 	if (r->has_new_keys || r->keys == NULL)
 		return -1;
-	creds_refresh(r->s3->creds, r->keys);
+	if (is_said)
+		creds_refresh(r->s3->creds, r->keys);
+	else if (!creds_doubt(r->s3->creds, r->keys))
+		return -1;
 	r->has_new_keys = true;
 	return 0;
 }
@@ -155,7 +159,8 @@ back_off(struct request *r, const struct s3_error *e)
 
 /*
  * Answers to HEAD have no body, so no code: the region that the answer names,
- * and its Date, tell what a body would.
+ * and its Date, tell what a body would.  If they tell nothing, it may be that
+ * the keys have expired.
  */
 static enum error_retry
 retry_of(struct request *r, const struct s3_error *e, const char *code)
@@ -170,7 +175,8 @@ retry_of(struct request *r, const struct s3_error *e, const char *code)
 	if (h->status == 403 && h->date_ns != 0 &&
 	    skew_of(r, h->date_ns) > S3_SKEW_MAX_S)
 		return ERROR_SKEW;
-	if (h->status == 400 && r->keys != NULL && r->keys->token != NULL)
+	if (h->status == 400 ||
+	    (h->status == 403 && r->keys != NULL && r->keys->token != NULL))
 		return ERROR_CREDENTIALS;
 	return e->retry;
 }
@@ -191,7 +197,7 @@ request_retry_ms(struct request *r, const struct s3_error *e, const char *code)
 	case ERROR_REGION:
 		return fix_region(r);
 	case ERROR_CREDENTIALS:
-		return fix_keys(r);
+		return fix_keys(r, code[0] != '\0');
 	case ERROR_REDIRECT:
 		return fix_redirect(r);
 	}

@@ -98,12 +98,13 @@ def test_without_keys_a_call_ends_in_time(role, imds, where):
         assert 2 < time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize("op", ["GetObject", "HeadObject"])
 def test_rotated_keys_are_fetched_when_the_old_ones_are_refused(
-        role, imds, where, server, proxy):
+        role, imds, where, server, proxy, op):
     where["endpoint"] = proxy.endpoint
     with Tool(role, **where) as tool:
-        proxy.fault("expired_token", op="GetObject", times=1)
-        assert tool.call("GetObject", key="none")["err"] == "ENOENT"
+        proxy.fault("expired_token", op=op, times=1)
+        assert tool.call(op, key="none")["err"] == "ENOENT"
     assert imds.calls["credentials"] == 2
 
 
