@@ -25,10 +25,13 @@ struct heads {
 	struct cache *cache; /* [I] */
 	struct flights flights;
 	struct lock lock;
-	bool stopping;            /* [lock] */
-	unsigned under_way;       /* [lock] asked ahead */
-	struct list waiters;      /* [lock] heads_stop() */
-	struct list asked;        /* [lock] struct head */
+	bool stopping;        /* [lock] */
+	unsigned under_way;   /* [lock] asked ahead */
+	struct list waiters;  /* [lock] heads_stop() */
+	struct list asked;    /* [lock] struct head: under way */
+	struct list answered; /* [lock] likewise: to be observed */
+	bool is_posted;       /* [lock] job */
+	struct job job;
 	struct heads_turns turns; /* [lock] */
 };
 
@@ -36,11 +39,10 @@ struct heads {
 struct head {
 	struct list link; /* [heads lock] */
 	struct heads *heads;
-	bool is_done;   /* [heads lock] may not be cancelled any more */
+	int err;        /* what became of it */
 	struct row row; /* owned */
 	struct buf key; /* owned */
 	struct s3_call call;
-	struct job job;
 };
 
 int
@@ -55,6 +57,7 @@ heads_new(struct cache *c, struct heads **ret)
 	flights_init(&h->flights);
 	list_init(&h->waiters);
 	list_init(&h->asked);
+	list_init(&h->answered);
 	*ret = h;
 	return 0;
 }
@@ -89,10 +92,8 @@ heads_stop(struct heads *h)
 		lock_take(&h->lock);
 		h->stopping = true;
 		for (struct list *l = h->asked.next; l != &h->asked;
-		     l = l->next) {
-			if (!head_of(l)->is_done)
-				s3_cancel(h->cache->s3, &head_of(l)->call);
-		}
+		     l = l->next)
+			s3_cancel(h->cache->s3, &head_of(l)->call);
 		busy = h->under_way > 0;
 		list_remove(&w.link);
 		if (busy)
@@ -122,28 +123,41 @@ observe_file(struct observe *o, const struct row *row, struct s3_call *call)
 	return observe_object(o, row->parent, row->name, &seen, NULL);
 }
 
+/* What ${call} failed with, unless that says something of the object. */
+static int
+answer_errno(struct s3_call *call)
+{
+	int r = trouble_errno(call);
+
+	return call->result.err == -ENOENT || r == -EAGAIN ? 0 : r;
+}
+
+static int
+observe_answer(struct observe *o, const struct row *row, struct s3_call *call)
+{
+	int64_t sent_ms = cache_ms(o->cache, call->result.sent_ms);
+
+	if (call->result.err == -EAGAIN) /* 304 */
+		return db_row_seen(o->cache->db, row->id, sent_ms);
+	if (row->kind == ROW_DIR)
+		return observe_marker(o, row->id,
+		    call->result.err == -ENOENT ? NULL : &call->object,
+		    sent_ms);
+	return observe_file(o, row, call);
+}
+
 int
 heads_observe(struct cache *c, const struct row *row, struct s3_call *call)
 {
-	int64_t sent_ms = cache_ms(c, call->result.sent_ms);
-	bool absent = call->result.err == -ENOENT;
 	struct observe o;
-	int r;
+	int r = answer_errno(call);
 
-	r = trouble_errno(call);
-	if (r < 0 && !absent && r != -EAGAIN)
+	if (r < 0)
 		return r;
 	r = observe_begin_at(c, row, call->key, &o);
 	if (r < 0)
 		return r;
-	if (call->result.err == -EAGAIN) /* 304 */
-		r = db_row_seen(c->db, row->id, sent_ms);
-	else if (row->kind == ROW_DIR)
-		r = observe_marker(
-		    &o, row->id, absent ? NULL : &call->object, sent_ms);
-	else
-		r = observe_file(&o, row, call);
-	return observe_end(&o, r);
+	return observe_end(&o, observe_answer(&o, row, call));
 }
 
 static void
@@ -157,24 +171,72 @@ head_free(struct head *head)
 	free(head);
 }
 
+/* All answers in one transaction: a commit costs more than a row. */
+static int
+observe_all(struct heads *h, struct list *heads)
+{
+	struct observe o;
+	int r;
+
+	for (struct list *l = heads->next; l != heads; l = l->next)
+		head_of(l)->err = answer_errno(&head_of(l)->call);
+	r = observe_begin(h->cache, &o);
+	if (r < 0)
+		return r;
+	for (struct list *l = heads->next; r == 0 && l != heads; l = l->next) {
+		struct head *head = head_of(l);
+
+		if (head->err == 0)
+			head->err =
+			    observe_check(&o, &head->row, head->call.key);
+		if (head->err == 0)
+			r = observe_answer(&o, &head->row, &head->call);
+	}
+	return observe_end(&o, r);
+}
+
+/* Free those that were observed with ${err}; returns how many. */
+static unsigned
+end_all(struct heads *h, struct list *heads, int err)
+{
+	unsigned count = 0;
+	struct list *l;
+
+	while ((l = list_pop(heads)) != NULL) {
+		struct head *head = head_of(l);
+		bool failed = err < 0 || head->err < 0;
+
+		log_debug("head ahead key=%s result=%d", head->call.key,
+		    err < 0 ? err : head->err);
+		/* Who joined asks for itself: what went ahead failed for
+		 * no one. */
+		flight_end(&h->flights, head->row.id, failed ? -EINTR : 0);
+		head_free(head);
+		count++;
+	}
+	return count;
+}
+
 /* On the worker. */
 static void
 finish(struct job *job)
 {
-	struct head *head =
-	    (struct head *)(void *)((char *)job - offsetof(struct head, job));
-	struct heads *h = head->heads;
-	int r = heads_observe(h->cache, &head->row, &head->call);
+	struct heads *h =
+	    (struct heads *)(void *)((char *)job - offsetof(struct heads, job));
+	struct list heads, *l;
+	unsigned count;
 
-	log_debug("head ahead key=%s result=%d", head->call.key, r);
-	/* Who joined asks for itself: what went ahead failed for no one. */
-	flight_end(&h->flights, head->row.id, r < 0 ? -EINTR : 0);
+	list_init(&heads);
 	lock_take(&h->lock);
-	list_remove(&head->link);
-	h->under_way--;
+	h->is_posted = false;
+	while ((l = list_pop(&h->answered)) != NULL)
+		list_append(&heads, l);
+	lock_drop(&h->lock);
+	count = end_all(h, &heads, observe_all(h, &heads));
+	lock_take(&h->lock);
+	h->under_way -= count;
 	waiter_wake_all(&h->waiters);
 	lock_drop(&h->lock);
-	head_free(head);
 }
 
 /* On the net thread. */
@@ -183,12 +245,17 @@ on_done(struct s3_call *call)
 {
 	struct head *head = call->arg;
 	struct heads *h = head->heads;
+	bool post;
 
 	lock_take(&h->lock);
-	head->is_done = true;
+	list_remove(&head->link);
+	list_append(&h->answered, &head->link);
+	post = !h->is_posted;
+	h->is_posted = true;
 	lock_drop(&h->lock);
-	head->job.run = finish;
-	worker_post(h->cache->worker, &head->job);
+	h->job.run = finish;
+	if (post)
+		worker_post(h->cache->worker, &h->job);
 }
 
 /* Take over what ${row} holds. */

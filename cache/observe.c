@@ -26,9 +26,10 @@ observe_begin(struct cache *c, struct observe *o)
 }
 
 /* Whether ${row} has the key that was asked for: 0, or -EAGAIN. */
-static int
-check_key(struct cache *c, const struct row *row, const char *key)
+int
+observe_check(struct observe *o, const struct row *row, const char *key)
 {
+	struct cache *c = o->cache;
 	AUTO(row_fini) struct row now = { 0 };
 	struct buf is = BUF_INIT(S3_KEY_MAX);
 	int r = 0;
@@ -55,7 +56,7 @@ observe_begin_at(
 
 	if (r < 0)
 		return r;
-	r = check_key(c, row, key);
+	r = observe_check(o, row, key);
 	return r < 0 ? observe_end(o, r) : 0;
 }
 
