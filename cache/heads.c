@@ -3,6 +3,7 @@
  * heads.c - attributes that only a HEAD tells, asked once and ahead.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,8 @@ head_free(struct head *head)
 	free(head);
 }
 
+static void ask_on(struct heads *h);
+
 /* All answers in one transaction: a commit costs more than a row. */
 static int
 observe_all(struct heads *h, struct list *heads)
@@ -237,6 +240,7 @@ finish(struct job *job)
 	h->under_way -= count;
 	waiter_wake_all(&h->waiters);
 	lock_drop(&h->lock);
+	ask_on(h);
 }
 
 /* On the net thread. */
@@ -364,23 +368,6 @@ find_place(struct cache *c, const struct row *row, struct heads_place *ret)
 		ret->is_first = first == row->id;
 }
 
-/* Note that ${row} is wanted; how many to ask for ahead.  ${*ret}: a copy of
- * the turn. */
-static unsigned
-take_turn(struct heads *h, const struct row *row,
-    const struct heads_place *place, struct heads_turn *ret)
-{
-	unsigned window, room = 0;
-
-	lock_take(&h->lock);
-	window = heads_turn_take(&h->turns, row, place, ret);
-	if (window > h->under_way && !h->stopping)
-		room = window - h->under_way;
-	lock_drop(&h->lock);
-	/* In bunches: a scan for each single one would be wasted. */
-	return room < window / 4 ? 0 : room;
-}
-
 /* The directory after one, and what is asked of it. */
 struct next_dir {
 	struct scan *scan;
@@ -446,25 +433,59 @@ scan_on(struct scan *scan, struct heads_turn *turn)
 	}
 }
 
+/* Ask for ${max} ahead of ${was}. */
 static void
-ask_ahead(struct heads *h, const struct row *row)
+ask_ahead(struct heads *h, const struct heads_turn *was, unsigned max)
 {
-	struct scan scan = { .heads = h };
-	struct heads_turn turn, was;
-	struct heads_place place;
+	struct scan scan = {
+		.heads = h, .max = max, .types_only = was->types_only
+	};
+	struct heads_turn turn = *was;
 
-	find_place(h->cache, row, &place);
-	scan.max = take_turn(h, row, &place, &turn);
-	if (scan.max == 0)
-		return;
-	was = turn;
-	scan.types_only = turn.types_only;
 	scan_on(&scan, &turn);
 	lock_take(&h->lock);
-	heads_turn_asked(&h->turns, &was, &turn);
+	/* Where there are no more, none is to be looked for. */
+	heads_turn_asked(
+	    &h->turns, was, &turn, is_full(&scan) ? scan.count : UINT_MAX);
 	lock_drop(&h->lock);
 	for (unsigned i = 0; i < scan.count; i++)
 		start(h, scan.found[i]);
+}
+
+/* ${row} is wanted: ask for those that will be. */
+static void
+ask_round(struct heads *h, const struct row *row)
+{
+	struct heads_place place;
+	struct heads_turn turn;
+	unsigned max;
+
+	find_place(h->cache, row, &place);
+	lock_take(&h->lock);
+	turn = *heads_turn_take(&h->turns, row, &place);
+	max = heads_turn_room(&turn, h->under_way);
+	lock_drop(&h->lock);
+	if (max > 0)
+		ask_ahead(h, &turn, max);
+}
+
+/* Answers came: ask for more, ahead of who came last. */
+static void
+ask_on(struct heads *h)
+{
+	const struct heads_turn *last;
+	struct heads_turn turn;
+	unsigned max = 0;
+
+	lock_take(&h->lock);
+	last = heads_turn_last(&h->turns);
+	if (last != NULL)
+		max = heads_turn_room(last, h->under_way);
+	if (max > 0)
+		turn = *last;
+	lock_drop(&h->lock);
+	if (max > 0)
+		ask_ahead(h, &turn, max);
 }
 
 static int
@@ -528,7 +549,7 @@ heads_want(struct cache *c, const struct row *row, struct waiter *w)
 
 	/* Else the listing told all; only this one is in doubt. */
 	if (c->config.attrs == CACHE_ATTRS_POSIX)
-		ask_ahead(h, row);
+		ask_round(h, row);
 	r = flight_join(&h->flights, row->id, w);
 	if (r != FLIGHT_LEAD)
 		return r;

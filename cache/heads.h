@@ -3,8 +3,8 @@
  * heads.h - attributes that only a HEAD tells, asked once and ahead.
  *
  * Who stat's one entry after the other in a directory gets the next ones
- * asked in parallel, up to HEADS_AHEAD, doubling from one to the next; what
- * comes back is kept in the database by (ETag, LastModified).
+ * asked in parallel, up to HEADS_AHEAD (see heads_turn.h); what comes back is
+ * kept in the database by (ETag, LastModified).
  */
 #ifndef CACHE_HEADS_H
 #define CACHE_HEADS_H

@@ -77,9 +77,17 @@ ask_from(struct heads_turn *turn, const struct row *row)
 	turn->types_only = row->kind == ROW_UNKNOWN;
 }
 
-unsigned
+static void
+set_lead(struct heads_turn *turn)
+{
+	unsigned times = turn->hits < HEADS_LEAD ? turn->hits : HEADS_LEAD;
+
+	turn->lead = turn->window * (times > 0 ? times : 1);
+}
+
+const struct heads_turn *
 heads_turn_take(struct heads_turns *t, const struct row *row,
-    const struct heads_place *place, struct heads_turn *ret)
+    const struct heads_place *place)
 {
 	struct heads_turn *turn = turn_of(t, row->parent);
 
@@ -101,13 +109,33 @@ heads_turn_take(struct heads_turns *t, const struct row *row,
 		turn->window = FIRST_AHEAD;
 	turn->last = row->id;
 	turn->used = ++t->clock;
-	*ret = *turn;
-	return turn->window;
+	set_lead(turn);
+	return turn;
+}
+
+const struct heads_turn *
+heads_turn_last(const struct heads_turns *t)
+{
+	for (int i = 0; i < HEADS_TURNS; i++) {
+		if (t->clock != 0 && t->turns[i].used == t->clock)
+			return &t->turns[i];
+	}
+	return NULL;
+}
+
+unsigned
+heads_turn_room(const struct heads_turn *turn, unsigned under_way)
+{
+	unsigned room = turn->window > under_way ? turn->window - under_way : 0;
+
+	if (room >= turn->lead)
+		return turn->lead;
+	return room < turn->window / 4 ? 0 : room;
 }
 
 void
 heads_turn_asked(struct heads_turns *t, const struct heads_turn *was,
-    const struct heads_turn *now)
+    const struct heads_turn *now, unsigned count)
 {
 	struct heads_turn *turn = turn_of(t, was->dir);
 
@@ -116,4 +144,5 @@ heads_turn_asked(struct heads_turns *t, const struct heads_turn *was,
 		return;
 	turn->asked_dir = now->asked_dir;
 	turn->asked_to = now->asked_to;
+	turn->lead -= count < turn->lead ? count : turn->lead;
 }

@@ -8,16 +8,18 @@
 #include "tests/unit/cache_folder.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #define ROOT  CACHE_ROOT
 #define FILES 100
+#define MANY  600
 #define DIRS  10
 #define LARGE 5000 /* a regular file for certain */
 #define SMALL 10   /* what it is, only a HEAD tells */
 
 /* The entries of a directory in their order. */
 struct entries {
-	uint64_t nodes[FILES];
+	uint64_t nodes[MANY];
 	unsigned count;
 };
 
@@ -28,7 +30,7 @@ take(void *arg, const char *name, const struct cache_attr *attr, uint64_t next)
 
 	(void)name;
 	(void)next;
-	assert_true(entries->count < FILES);
+	assert_true(entries->count < MANY);
 	entries->nodes[entries->count++] = attr->node;
 	return true;
 }
@@ -123,6 +125,38 @@ test_one_each(void **state)
 			look_at(d.nodes[i]);
 		assert_int_equal(heads() - n, FILES);
 	}
+}
+
+/* Until as many HEADs as these were asked for since ${since}. */
+static void
+wait_for_heads(uint64_t since, uint64_t count)
+{
+	for (int i = 0; i < 10000 && heads() - since < count; i++)
+		(void)usleep(1000);
+	assert_int_equal(heads() - since, count);
+}
+
+/* Answers alone have more asked for, the further the more often somebody has
+ * waited for the next one; and then no more. */
+static void
+test_lead(void **state)
+{
+	struct entries d;
+	uint64_t n;
+
+	(void)state;
+	open_posix(MANY, &d);
+	n = heads();
+	look_at(d.nodes[0]);
+	wait_for_heads(n, 1 + 16);
+	look_at(d.nodes[17]);
+	wait_for_heads(n, 17 + 1 + 64);
+	look_at(d.nodes[82]);
+	wait_for_heads(n, 82 + 1 + 2 * 64);
+	look_at(d.nodes[211]);
+	wait_for_heads(n, 211 + 1 + 3 * 64);
+	look_at(d.nodes[404]);
+	wait_for_heads(n, MANY);
 }
 
 /* What was asked ahead for the types of small objects alone does not count as
@@ -231,6 +265,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_first),
 		T(test_one_each),
+		T(test_lead),
 		T(test_types_first),
 		T(test_walk),
 		T(test_list_asks_for_one),
