@@ -33,6 +33,7 @@ struct pager {
 	struct ask *next; /* [lock] the one on its way, or come */
 	struct ask *then; /* [lock] the one behind it */
 	bool is_waiting;  /* [lock] the caller wants next */
+	bool is_held;     /* [lock] nothing goes ahead */
 };
 
 static void
@@ -94,7 +95,8 @@ submit_then_locked(struct pager *p)
 {
 	struct ask *then = p->then;
 
-	if (!p->is_waiting || p->next->more == NULL || then->is_sent)
+	if (!p->is_waiting || p->is_held || p->next->more == NULL ||
+	    then->is_sent)
 		return;
 	then->token = strdup(p->next->more);
 	if (then->token != NULL) /* else later */
@@ -196,8 +198,25 @@ go_on(struct pager *p)
 	p->next->token = strdup(token);
 	if (p->next->token == NULL)
 		return -ENOMEM;
-	submit(p->next);
+	if (!p->is_held)
+		submit(p->next);
 	return 0;
+}
+
+void
+pager_hold(struct pager *p)
+{
+	p->is_held = true; /* nothing is on its way yet */
+}
+
+void
+pager_let_go(struct pager *p)
+{
+	lock_take(&p->lock);
+	p->is_held = false;
+	lock_drop(&p->lock);
+	if (p->next->token != NULL && !p->next->is_sent)
+		submit(p->next);
 }
 
 int

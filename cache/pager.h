@@ -28,6 +28,10 @@ struct waiter;
 int pager_new(struct s3 *s3, const char *prefix, bool delimiter,
     const char *start_after, struct pager **ret);
 
+/* Of a new pager: let no page go ahead of the caller, until pager_let_go(). */
+void pager_hold(struct pager *p);
+void pager_let_go(struct pager *p);
+
 /* End what is on its way, and free.  NULL is fine. */
 void pager_free(struct pager *p);
 

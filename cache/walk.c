@@ -17,6 +17,7 @@
 #include "s3/base/lock.h"
 
 #define TURNS      8 /* parents whose children are followed */
+#define DESCENTS   2 /* one after the other, of who goes down the tree */
 #define LEVELS_MAX (S3_KEY_MAX + 1)
 
 /* The last child of ${parent} that was listed. */
@@ -39,6 +40,8 @@ struct walk {
 	bool is_busy;             /* [lock] the rest is its thread's */
 	struct turn turns[TURNS]; /* [lock] */
 	uint64_t clock;           /* [lock] */
+	uint64_t last;            /* [lock] id of the directory listed last */
+	unsigned descents;        /* [lock] by which one came to it */
 	struct pager *pager;      /* owned; NULL: no walk */
 	char *base_prefix;        /* owned */
 	struct buf position;      /* the last key taken */
@@ -110,6 +113,17 @@ take_turn_locked(struct walk *k, const struct row *dir)
 		.parent = dir->parent, .last = dir->id, .used = k->clock
 	};
 	return false;
+}
+
+/* Note that ${dir} is listed; whether it is by one who goes down the tree. */
+static bool
+take_descent_locked(struct walk *k, const struct row *dir)
+{
+	bool down = dir->id != CACHE_ROOT && dir->parent == k->last;
+
+	k->descents = down ? k->descents + 1 : 0;
+	k->last = dir->id;
+	return k->descents >= DESCENTS;
 }
 
 static bool
@@ -310,26 +324,42 @@ advance(
 	}
 }
 
+/* 1 done, 0 not, -errno.  What is only a guess costs one page where it is
+ * wrong. */
+static int
+list(struct walk *k, const struct row *dir, const char *prefix, bool is_guess,
+    struct waiter *w)
+{
+	bool begins = !is_ahead(k, prefix);
+	int r = begins ? begin(k, dir, prefix) : 0;
+
+	if (r == 0 && begins && is_guess)
+		pager_hold(k->pager);
+	if (r == 0)
+		r = advance(k, dir, prefix, w);
+	if (r == 1 && !k->is_nested)
+		pager_let_go(k->pager);
+	return r;
+}
+
 int
 walk_list(
     struct walk *k, const struct row *dir, const char *prefix, struct waiter *w)
 {
-	bool next;
-	int r = 0;
+	bool is_down, is_next = false;
+	int r;
 
-	if (dir->id == CACHE_ROOT)
-		return 0;
 	lock_take(&k->lock);
-	next = take_turn_locked(k, dir) && !k->is_busy;
-	if (next)
-		k->is_busy = true;
-	lock_drop(&k->lock);
-	if (!next)
+	is_down = take_descent_locked(k, dir);
+	if (dir->id != CACHE_ROOT)
+		is_next = take_turn_locked(k, dir);
+	if (k->is_busy || (!is_down && !is_next)) {
+		lock_drop(&k->lock);
 		return 0;
-	if (!is_ahead(k, prefix))
-		r = begin(k, dir, prefix);
-	if (r == 0)
-		r = advance(k, dir, prefix, w);
+	}
+	k->is_busy = true;
+	lock_drop(&k->lock);
+	r = list(k, dir, prefix, !is_next, w);
 	/* What a walk fails with, a plain listing may not. */
 	if (r < 0)
 		drop(k);

@@ -6,9 +6,14 @@
  * whole directories in the order of their keys, which is the order in which
  * they were listed and in which walkers come.  Each page is one request for
  * 1000 keys; the next is asked for while the walker works through this one,
- * and no further.  Where it does not pay (a directory that holds many below
- * it, a server whose order is not that of the keys) the caller lists with a
- * delimiter as before.
+ * and no further.
+ *
+ * A walk is recognised by the second child of a directory that is listed in
+ * turn, or by two steps down, each from the directory that was listed just
+ * before; the latter is a guess, of which one page is asked for first.
+ *
+ * Where it does not pay (a directory that holds many below it, a server whose
+ * order is not that of the keys) the caller lists with a delimiter as before.
  */
 #ifndef CACHE_WALK_H
 #define CACHE_WALK_H
