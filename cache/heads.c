@@ -190,8 +190,8 @@ observe_all(struct heads *h, struct list *heads)
 		struct head *head = head_of(l);
 
 		if (head->err == 0)
-			head->err =
-			    observe_check(&o, &head->row, head->call.key);
+			head->err = view_check_key(
+			    h->cache, &head->row, head->call.key);
 		if (head->err == 0)
 			r = observe_answer(&o, &head->row, &head->call);
 	}

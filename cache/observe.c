@@ -25,29 +25,6 @@ observe_begin(struct cache *c, struct observe *o)
 	return db_begin(c->db);
 }
 
-/* Whether ${row} has the key that was asked for: 0, or -EAGAIN. */
-int
-observe_check(struct observe *o, const struct row *row, const char *key)
-{
-	struct cache *c = o->cache;
-	AUTO(row_fini) struct row now = { 0 };
-	struct buf is = BUF_INIT(S3_KEY_MAX);
-	int r = 0;
-
-	if (row->id != 0) {
-		r = db_row_by_id(c->db, row->id, &now);
-		if (r == 0 && now.kind != ROW_DIR && !view_is_visible(&now))
-			r = -EAGAIN;
-		row = &now;
-	}
-	if (r == 0)
-		r = view_key(c, row, &is);
-	if (r == 0 && strcmp(buf_str(&is), key) != 0)
-		r = -EAGAIN;
-	buf_fini(&is);
-	return r == -ENOENT || r == -ESTALE ? -EAGAIN : r;
-}
-
 int
 observe_begin_at(
     struct cache *c, const struct row *row, const char *key, struct observe *o)
@@ -56,7 +33,7 @@ observe_begin_at(
 
 	if (r < 0)
 		return r;
-	r = observe_check(o, row, key);
+	r = view_check_key(c, row, key);
 	return r < 0 ? observe_end(o, r) : 0;
 }
 

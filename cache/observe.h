@@ -52,10 +52,6 @@ int observe_begin(struct cache *c, struct observe *o);
 int observe_begin_at(
     struct cache *c, const struct row *row, const char *key, struct observe *o);
 
-/* Whether another answer, about ${key}, concerns ${row} likewise.  Returns: 0;
- * -EAGAIN: it is to be left out; -errno. */
-int observe_check(struct observe *o, const struct row *row, const char *key);
-
 /**
  * observe_end(o, r):
  * Commit if ${r} is 0, else roll back; then supersede replaced versions and

@@ -209,3 +209,24 @@ view_dir(struct cache *c, uint64_t node, struct row *ret)
 	}
 	return r;
 }
+
+int
+view_check_key(struct cache *c, const struct row *row, const char *key)
+{
+	AUTO(row_fini) struct row now = { 0 };
+	struct buf is = BUF_INIT(S3_KEY_MAX);
+	int r = 0;
+
+	if (row->id != 0) {
+		r = db_row_by_id(c->db, row->id, &now);
+		if (r == 0 && now.kind != ROW_DIR && !view_is_visible(&now))
+			r = -EAGAIN;
+		row = &now;
+	}
+	if (r == 0)
+		r = view_key(c, row, &is);
+	if (r == 0 && strcmp(buf_str(&is), key) != 0)
+		r = -EAGAIN;
+	buf_fini(&is);
+	return r == -ENOENT || r == -ESTALE ? -EAGAIN : r;
+}

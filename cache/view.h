@@ -38,4 +38,13 @@ int view_prefix(struct cache *c, uint64_t id, struct buf *ret);
 /* The row of a directory node, which must be one. */
 int view_dir(struct cache *c, uint64_t node, struct row *ret);
 
+/**
+ * view_check_key(c, row, key):
+ * Whether ${row} has the key ${key} still, of a directory the prefix.  A row
+ * that is not known yet has no id, but a parent and a name.
+ * Returns: 0; -EAGAIN: it, or a directory above it, was renamed or went away;
+ *     -errno.
+ */
+int view_check_key(struct cache *c, const struct row *row, const char *key);
+
 #endif
