@@ -47,6 +47,7 @@ db_errno(struct db *db, int rc)
 		return -ENOSPC;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_CONSTRAINT: /* numbers are given once */
 		db_found_damage(db);
 		return -EBADMSG;
 	case SQLITE_READONLY:

@@ -174,6 +174,9 @@ int db_row_by_name(
 /* Insert ${row}, or replace the one of the same id. */
 int db_row_put(struct db *db, const struct row *row);
 
+/* Insert ${row}, whose id is new: less work.  Returns: -EBADMSG: it is not. */
+int db_row_add(struct db *db, const struct row *row);
+
 /* Set only seen_ms. */
 int db_row_seen(struct db *db, uint64_t id, int64_t seen_ms);
 

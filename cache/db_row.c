@@ -296,10 +296,9 @@ bind_attrs(sqlite3_stmt *stmt, const struct row *row)
 	bind_blob(stmt, 25, row->meta, row->meta_len);
 }
 
-int
-db_row_put(struct db *db, const struct row *row)
+static int
+store(struct db *db, sqlite3_stmt *stmt, const struct row *row)
 {
-	sqlite3_stmt *stmt = db->stmt[DB_ROW_PUT];
 	int r;
 
 	db_enter(db);
@@ -326,6 +325,18 @@ db_row_put(struct db *db, const struct row *row)
 	r = db_run(db, stmt);
 	db_leave(db);
 	return r;
+}
+
+int
+db_row_put(struct db *db, const struct row *row)
+{
+	return store(db, db->stmt[DB_ROW_PUT], row);
+}
+
+int
+db_row_add(struct db *db, const struct row *row)
+{
+	return store(db, db->stmt[DB_ROW_ADD], row);
 }
 
 static int

@@ -12,6 +12,10 @@
 	" content_type, token, target, meta, marker, seen_ms,"                 \
 	" changed_ms, listed_ms, base_key"
 
+#define ENTRY_VALUES                                                           \
+	"entry (" ROW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"       \
+	"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
 #define SELECT_ROW "SELECT " ROW_COLUMNS " FROM entry "
 
 /* Of enum intent_kind; others of the table are of enum db_intent_kind. */
@@ -30,9 +34,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_ROW_BY_OTHER_NODE] = SELECT_ROW "WHERE node = ?1 AND node <> id",
 	[DB_ROW_BY_NAME] = SELECT_ROW "WHERE parent = ?1 AND name = ?2"
 				      " ORDER BY name_state LIMIT 1",
-	[DB_ROW_PUT] = "INSERT OR REPLACE INTO entry (" ROW_COLUMNS
-		       ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		       "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[DB_ROW_PUT] = "INSERT OR REPLACE INTO " ENTRY_VALUES,
+	[DB_ROW_ADD] = "INSERT INTO " ENTRY_VALUES,
 	[DB_ROW_SEEN] = "UPDATE entry SET seen_ms = ?2 WHERE id = ?1",
 	[DB_ROW_DOUBT] =
 	    "UPDATE entry SET seen_ms = 0, changed_ms = ?2 WHERE id = ?1",

@@ -143,12 +143,20 @@ static int
 is_late(struct observe *o, uint64_t dir, int64_t sent_ms)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	int r = db_row_by_id(o->cache->db, dir, &row);
+	int r;
 
+	/* As for the name before: a page has a thousand of them. */
+	if (o->open_dir == dir && o->open_ms == sent_ms)
+		return 0;
+	r = db_row_by_id(o->cache->db, dir, &row);
 	/* No directory, no entry: it went away meanwhile. */
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;
-	return row.kind != ROW_DIR || row.listed_ms > sent_ms;
+	if (row.kind != ROW_DIR || row.listed_ms > sent_ms)
+		return 1;
+	o->open_dir = dir;
+	o->open_ms = sent_ms;
+	return 0;
 }
 
 /* A row for a name that had none. */
@@ -233,7 +241,9 @@ new_object(struct observe *o, uint64_t dir, const char *name,
 		return r < 0 ? r : 0;
 	r = new_row(o, dir, name, &row);
 	row.kind = fill_kind(o->cache, seen);
-	return r == 0 ? take_object(o, &row, seen) : r;
+	if (r == 0)
+		r = fill_object(o->cache, &row, seen);
+	return r == 0 ? db_row_add(o->cache->db, &row) : r;
 }
 
 /* The row is of another version, which it leaves. */
@@ -305,7 +315,7 @@ new_dir(struct observe *o, uint64_t dir, const char *name, int64_t sent_ms,
 	row.seen_ms = sent_ms;
 	row.modified_ns = clock_wall_ns(o->cache->clock);
 	*ret_id = row.id;
-	return db_row_put(o->cache->db, &row);
+	return db_row_add(o->cache->db, &row);
 }
 
 /* The object of ${row} has no path: a directory has its name. */
@@ -504,6 +514,7 @@ observe_absent(
 	r = is_needed(o, &row, sent_ms, &needed);
 	if (r < 0 || needed)
 		return r;
+	o->open_dir = 0; /* it may go */
 	return change_remove_row(o->cache, &row, &times, note_removed, o);
 }
 
@@ -554,6 +565,7 @@ observe_listed(struct observe *o, uint64_t dir, int64_t sent_ms)
 		free(unseen.names[i]);
 	}
 	free(unseen.names);
+	o->open_dir = 0; /* it is known now */
 	if (r == 0)
 		r = db_odd_forget(o->cache->db, dir, sent_ms);
 	return r == 0 ? db_row_listed(o->cache->db, dir, sent_ms) : r;

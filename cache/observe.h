@@ -34,6 +34,8 @@ struct observe_change {
 
 struct observe {
 	struct cache *cache;
+	uint64_t open_dir; /* a directory, or 0: none */
+	int64_t open_ms;   /* of it no later listing is known */
 	struct observe_change *changes;
 	size_t count;
 	size_t size;

@@ -62,6 +62,20 @@ test_numbers(void **state)
 	refused("parent = id");
 }
 
+/* What has the number of a new row was never given it by us. */
+static void
+test_given_twice(void **state)
+{
+	struct row row;
+
+	(void)state;
+	put_plain(ID, 1, "a");
+	plain_row(&row, ID, 1, "b");
+	assert_int_equal(db_row_add(db, &row), -EBADMSG);
+	assert_true(db_is_damaged(db));
+	row_fini(&row);
+}
+
 static bool
 count_row(void *arg, const struct row *row)
 {
@@ -93,6 +107,7 @@ main(void)
 		T(test_states),
 		T(test_names),
 		T(test_numbers),
+		T(test_given_twice),
 		T(test_circle),
 	};
 
