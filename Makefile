@@ -20,8 +20,9 @@ DESTDIR	?=
 PREFIX	?= /usr/local
 BINDIR	?= $(PREFIX)/bin
 MANDIR	?= $(PREFIX)/share/man
-# mount(8) looks for mount.pailfs in /sbin only.
+# mount(8) looks for them in /sbin only; the second one is for remounts.
 SBINDIR	?= $(if $(filter /usr /usr/local,$(PREFIX)),/sbin,$(PREFIX)/sbin)
+HELPERS	 = $(SBINDIR)/mount.pailfs $(SBINDIR)/mount.fuse.pailfs
 
 LAYERS	 := fs cache s3 s3/base
 PKGS	 := fuse3 libcurl openssl libxml-2.0 sqlite3 jansson
@@ -138,11 +139,11 @@ format: ; $(Q)clang-format-14 -i $(SRCS) $(HDRS) $(UNITS_C) tests/f*/*.[ch]
 install: all
 	$(Q)install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR)
 	$(Q)install $(PROGS) $(DESTDIR)$(BINDIR)
-	$(Q)ln -sfn $(BINDIR)/pailfs $(DESTDIR)$(SBINDIR)/mount.pailfs
+	$(Q)$(foreach h,$(HELPERS),ln -sfn $(BINDIR)/pailfs $(DESTDIR)$(h);)
 	$(Q)$(foreach p,$(PAGES),install -Dm644 $(p) -t $(call page_to,$(p));)
 
 uninstall:
-	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(SBINDIR)/mount.pailfs \
+	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(BINDIR)/%) $(HELPERS:%=$(DESTDIR)%) \
 		$(foreach p,$(PAGES),$(call page_to,$(p))/$(notdir $(p)))
 
 clean: ; rm -rf $(filter-out build/venv,$(wildcard build/*))

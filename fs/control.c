@@ -113,6 +113,23 @@ do_drain(struct control *c, struct client *client, json_t *request)
 }
 
 static json_t *
+do_remount(struct control *c, struct client *client, json_t *request)
+{
+	const char *source =
+	    json_string_value(json_object_get(request, "source"));
+	const char *options =
+	    json_string_value(json_object_get(request, "options"));
+	char why[LINE_SIZE] = "what is to be remounted?";
+
+	(void)client;
+	if (source == NULL || options == NULL ||
+	    c->hooks.remount(c->hooks.arg, source, options, why, sizeof(why)) <
+		0)
+		return error_of(why);
+	return json_pack("{s:b}", "remount", 1);
+}
+
+static json_t *
 do_wait(struct control *c, struct client *client, json_t *request)
 {
 	(void)c, (void)request;
@@ -215,6 +232,7 @@ static const struct {
 	{ "uploads", do_uploads },
 	{ "flush", do_flush },
 	{ "drop", do_drop },
+	{ "remount", do_remount },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };

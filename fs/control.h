@@ -23,6 +23,8 @@
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}
  *	{"cmd": "drain", "start": true}		{"draining": true, "files": 2,
  *						"bytes": 4096, "attrs": 1}
+ *	{"cmd": "remount", "source": TEXT,	{"remount": true}, or an error
+ *	 "options": TEXT}			that says why not; remount.h
  *	{"cmd": "wait"}				{"waiting": true}
  *	anything else				{"error": "..."}
  *
@@ -60,7 +62,10 @@ struct control_hooks {
 	json_t *(*odd)(void *arg, uint64_t from); /* likewise */
 	json_t *(*conflicts)(void *arg, uint64_t from);
 	json_t *(*drain)(void *arg, bool start); /* likewise */
-	delivery_fn *keys;                       /* of get, keys and uploads */
+	/* 0, or -errno and why not. */
+	int (*remount)(void *arg, const char *source, const char *options,
+	    char *message, size_t len);
+	delivery_fn *keys; /* of get, keys and uploads */
 };
 
 /* How messages are kept. */

@@ -21,6 +21,7 @@
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/process.h"
+#include "fs/remount.h"
 #include "fs/session.h"
 #include "fs/status.h"
 #include "s3/base/buf.h"
@@ -156,6 +157,15 @@ on_drain(void *arg, bool start)
 		daemon_extend();
 	}
 	return status_drain(&state);
+}
+
+static int
+on_remount(void *arg, const char *source, const char *options, char *message,
+    size_t len)
+{
+	struct mount *m = arg;
+
+	return remount_check(&m->options, source, options, message, len);
 }
 
 static int
@@ -344,6 +354,7 @@ start(struct mount *m)
 		.odd = on_odd,
 		.conflicts = on_conflicts,
 		.drain = on_drain,
+		.remount = on_remount,
 		.keys = on_keys };
 	struct control_log log;
 	int r;
@@ -502,6 +513,16 @@ fail(struct mount *m, int r)
 }
 
 static int
+remount(struct mount *m)
+{
+	int r = find_mountpoint(m);
+
+	if (r == 0)
+		r = remount_run(&m->options, m->message, sizeof(m->message));
+	return r < 0 ? fail(m, r) : EXIT_SUCCESS;
+}
+
+static int
 run(struct mount *m)
 {
 	const struct options *o = &m->options;
@@ -553,6 +574,8 @@ main(int argc, char **argv)
 		status = EXIT_SUCCESS;
 	} else if (m.options.fake) {
 		status = EXIT_SUCCESS;
+	} else if (m.options.remount != NULL) {
+		status = remount(&m);
 	} else {
 		status = run(&m);
 	}

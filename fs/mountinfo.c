@@ -50,6 +50,11 @@ read_line(char *line, const char *path, struct mountinfo *ret)
 		return false;
 	*type = '\0';
 	info.is_pailfs = strncmp(type + 3, "fuse.pailfs ", 12) == 0;
+	/* "fuse.pailfs bucket ro,user_id=0": spaces are escaped. */
+	user = strchr(type + 3, ' ');
+	user = user == NULL ? NULL : strchr(user + 1, ' ');
+	info.is_read_only = user != NULL && strncmp(user + 1, "ro", 2) == 0 &&
+			    strchr(",\n", user[3]) != NULL;
 	user = strstr(type + 3, "user_id=");
 	if (user != NULL && sscanf(user, "user_id=%u", &info.uid) != 1)
 		return false;

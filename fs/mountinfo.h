@@ -10,8 +10,9 @@
 struct mountinfo {
 	unsigned major; /* of its st_dev */
 	unsigned minor;
-	unsigned uid;   /* of who mounted it, if it is a FUSE mount */
-	bool is_pailfs; /* its type is fuse.pailfs */
+	unsigned uid;      /* of who mounted it, if it is a FUSE mount */
+	bool is_pailfs;    /* its type is fuse.pailfs */
+	bool is_read_only; /* for all who see it, whoever wanted that */
 };
 
 /**

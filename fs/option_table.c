@@ -114,6 +114,9 @@ const char *const option_ignored[] = { "_netdev", "nofail", "auto", "noauto",
 	"nonempty", "comment=*", "x-*", "X-*", "default_permissions", "sigv4",
 	"use_xattr", "iam_role", "iam_role=auto", NULL };
 
+const char *const option_shown[] = { "user_id", "group_id", "rootmode",
+	"max_read", "blksize", "seclabel", NULL };
+
 const char *const option_kernel[] = { "nosuid", "nodev", "noexec", "noatime",
 	NULL };
 /* clang-format on */

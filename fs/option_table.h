@@ -50,6 +50,9 @@ extern const struct option_alias option_aliases[];
  * fstab and mount(8), and of s3fs for what is always so. */
 extern const char *const option_ignored[];
 
+/* What the kernel shows of a FUSE mount, which mount(8) gives to a remount. */
+extern const char *const option_shown[];
+
 /* Words that go to the kernel as they are. */
 extern const char *const option_kernel[];
 

@@ -29,6 +29,9 @@ struct parse {
 	char *words[2]; /* what is no option: bucket and mount point */
 	int word_count;
 	bool is_helper; /* run by mount(8), as mount.pailfs */
+	bool is_remount;
+	const char *shown; /* an option that a remount only may have */
+	struct buf lists;  /* of -o */
 };
 
 static int complain(struct parse *p, const char *fmt, ...)
@@ -118,6 +121,7 @@ unknown(struct parse *p, const char *name)
 static int
 set_row(struct parse *p, const struct option_row *row, const char *value)
 {
+	p->o->given |= UINT64_C(1) << (row - option_rows);
 	return option_value_set(p->o, row, value, p->message, p->len);
 }
 
@@ -194,6 +198,16 @@ set_option(struct parse *p, const char *name, const char *value)
 		return set_row(p, row, value);
 	if (alias != NULL)
 		return set_alias(p, alias, value);
+	if (strcmp(name, "remount") == 0) {
+		p->is_remount = true;
+		return 0;
+	}
+	for (size_t i = 0; option_shown[i] != NULL; i++) {
+		if (strcmp(option_shown[i], name) == 0) {
+			p->shown = option_shown[i];
+			return 0;
+		}
+	}
 	for (size_t i = 0; option_kernel[i] != NULL; i++) {
 		if (value == NULL && strcmp(option_kernel[i], name) == 0)
 			return add_kernel(p, name);
@@ -218,10 +232,11 @@ set_list(struct parse *p, const char *list)
 {
 	AUTO_FREE char *one = malloc(strlen(list) + 1);
 	size_t n = 0;
-	int r = 0;
+	int r;
 
-	if (one == NULL)
-		return complain(p, "out of memory");
+	r = buf_printf(&p->lists, "%s%s", p->lists.len == 0 ? "" : ",", list);
+	if (one == NULL || r < 0)
+		return complain(p, "there are too many options");
 	for (const char *s = list; r == 0; s++) {
 		if (s[0] == '\\' && (s[1] == ',' || s[1] == '\\')) {
 			one[n++] = *++s;
@@ -301,8 +316,7 @@ set_letter(struct parse *p, char letter)
 		return 0;
 	case 'r':
 	case 'w':
-		p->o->ro = letter == 'r';
-		return 0;
+		return set_row(p, find_row("ro"), letter == 'r' ? "1" : "0");
 	case 'n': /* mount(8): no mtab */
 	case 's': /* mount(8): sloppy */
 	case 'v':
@@ -447,6 +461,7 @@ set_presets(struct parse *p)
 		if (row->preset != NULL)
 			r = set_row(p, row, row->preset);
 	}
+	p->o->given = 0;
 	return r;
 }
 
@@ -470,11 +485,44 @@ set_argument(struct parse *p, int argc, char **argv, int *i)
 	return add_word(p, argv[*i]);
 }
 
+/* What follows from the words, and from all options together. */
+static int
+set_words(struct parse *p)
+{
+	int r;
+
+	if (p->word_count < 2)
+		return complain(p,
+		    "%s is missing: pailfs BUCKET MOUNTPOINT [-o OPTIONS]; "
+		    "pailfs --help lists the options",
+		    p->word_count == 0 ? "the bucket" : "the mount point");
+	p->o->source = strdup(p->words[0]);
+	if (p->o->source == NULL)
+		return complain(p, "out of memory");
+	r = set_bucket(p, p->words[0]);
+	if (r == 0)
+		r = set_mountpoint(p, p->words[1]);
+	if (r == 0 && p->is_remount)
+		r = buf_take(&p->lists, &p->o->remount);
+	return r == 0 && !p->is_remount && p->shown != NULL
+		   ? unknown(p, p->shown)
+		   : r;
+}
+
+bool
+options_is_given(const struct options *o, const char *name)
+{
+	return (o->given >> (find_row(name) - option_rows) & 1) != 0;
+}
+
 int
 options_parse(
     int argc, char **argv, struct options *ret, char *message, size_t len)
 {
-	struct parse p = { .o = ret, .message = message, .len = len };
+	struct parse p = { .o = ret,
+		.message = message,
+		.len = len,
+		.lists = BUF_INIT(TEXT_MAX) };
 	bool words_only = false;
 	int r;
 
@@ -488,15 +536,10 @@ options_parse(
 			r = words_only ? add_word(&p, argv[i])
 				       : set_argument(&p, argc, argv, &i);
 	}
-	if (r < 0 || ret->help || ret->version)
-		return r;
-	if (p.word_count < 2)
-		return complain(&p,
-		    "%s is missing: pailfs BUCKET MOUNTPOINT [-o OPTIONS]; "
-		    "pailfs --help lists the options",
-		    p.word_count == 0 ? "the bucket" : "the mount point");
-	r = set_bucket(&p, p.words[0]);
-	return r == 0 ? set_mountpoint(&p, p.words[1]) : r;
+	if (r == 0 && !ret->help && !ret->version)
+		r = set_words(&p);
+	buf_fini(&p.lists);
+	return r;
 }
 
 void
@@ -507,6 +550,8 @@ options_fini(struct options *o)
 		if (row->type == OPTION_TEXT || row->type == OPTION_URL)
 			free(*(char **)(void *)((char *)o + row->offset));
 	}
+	free(o->source);
+	free(o->remount);
 	free(o->bucket);
 	free(o->prefix);
 	free(o->mountpoint);

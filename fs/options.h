@@ -5,6 +5,7 @@
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,6 +21,10 @@
  */
 int options_parse(
     int argc, char **argv, struct options *ret, char *message, size_t len);
+
+/* Whether the command line says something of the option ${name}, under
+ * whatever name. */
+bool options_is_given(const struct options *o, const char *name);
 
 void options_fini(struct options *o);
 

@@ -10,7 +10,10 @@
 
 /* As set by the command line (options.h), or by the defaults of the table. */
 struct options {
-	char *bucket;     /* owned, as are all strings */
+	char *source;   /* bucket and prefix as given; owned, as are all */
+	char *remount;  /* mount -o remount: all lists of -o; else NULL */
+	uint64_t given; /* options_is_given() */
+	char *bucket;
 	char *prefix;     /* "" or "a/b/" */
 	char *mountpoint; /* absolute */
 	char *endpoint;

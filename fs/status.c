@@ -9,6 +9,7 @@
 
 #include "fs/delivery.h"
 #include "fs/drain.h"
+#include "fs/mountinfo.h"
 #include "fs/session.h"
 #include "fs/settings.h"
 #include "fs/status.h"
@@ -128,13 +129,16 @@ json_t *
 status_json(const struct status *st)
 {
 	const struct options *o = st->options;
+	struct mountinfo info;
+	bool is_ro = o->ro || (mountinfo_find(o->mountpoint, &info) == 0 &&
+				  info.is_read_only);
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:b, s:I,"
 			 " s:I, s:o, s:o, s:o}",
 	    "state", "mounted", "pid", (int)getpid(), "version", PAILFS_VERSION,
 	    "bucket", o->bucket, "prefix", o->prefix, "endpoint", o->endpoint,
 	    "region", st->region, "mountpoint", o->mountpoint, "read_only",
-	    o->ro ? 1 : 0, "uptime_s", (json_int_t)(time(NULL) - st->since_s),
+	    is_ro ? 1 : 0, "uptime_s", (json_int_t)(time(NULL) - st->since_s),
 	    "kernel_inodes", (json_int_t)inodes_count(&st->session->inodes),
 	    "renames", renames_json(st->cache), "sending",
 	    sending_json(st->cache), "cache", cache_json(st->cache, o->cache));

@@ -96,6 +96,25 @@ test_escapes(void **state)
 	assert_int_equal(mountinfo_find(point, &info), -ENOENT);
 }
 
+/* The file system's own flag, which remounting changes; not the mount's. */
+static void
+test_read_only(void **state)
+{
+	struct mountinfo info;
+
+	(void)state;
+	mount_or_skip();
+	assert_int_equal(
+	    mount(NULL, point, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL),
+	    0);
+	assert_int_equal(mountinfo_find(point, &info), 0);
+	assert_false(info.is_read_only);
+	assert_int_equal(
+	    mount("none", point, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mountinfo_find(point, &info), 0);
+	assert_true(info.is_read_only);
+}
+
 /* Of two on top of each other, the one that is seen. */
 static void
 test_stacked(void **state)
@@ -206,6 +225,7 @@ main(void)
 		T(test_proc),
 		T(test_none),
 		T(test_escapes),
+		T(test_read_only),
 		T(test_stacked),
 		T(test_busy),
 		T(test_canonical),

@@ -332,6 +332,31 @@ test_mount(void **state)
 	options_fini(&o);
 }
 
+/* mount -o remount: with what the kernel shows, in any order; only then. */
+static void
+test_remount(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    HELPER("b:/d", "/mnt", "-o", "user_id=0,ttl=3", "-o", "remount,ro"),
+	    0);
+	assert_string_equal(o.remount, "user_id=0,ttl=3,remount,ro");
+	assert_string_equal(o.source, "b:/d");
+	assert_true(o.ro);
+	assert_true(options_is_given(&o, "ttl"));
+	assert_true(options_is_given(&o, "ro"));
+	assert_false(options_is_given(&o, "negative_ttl"));
+	assert_false(options_is_given(&o, "cache_size"));
+	options_fini(&o);
+	assert_int_equal(
+	    PARSE("b", "/mnt", "-w", "-o", "stat_cache_expire=1"), 0);
+	assert_null(o.remount);
+	assert_true(options_is_given(&o, "ttl"));
+	assert_true(options_is_given(&o, "ro"));
+	options_fini(&o);
+	refused(parse_list("user_id=0"), "user_id", NULL, NULL);
+}
+
 static void
 test_unknown(void **state)
 {
@@ -439,6 +464,7 @@ main(void)
 		cmocka_unit_test(test_commas),
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_mount),
+		cmocka_unit_test(test_remount),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_bucket),
 		cmocka_unit_test(test_mountpoint),
