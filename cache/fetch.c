@@ -119,6 +119,16 @@ own_or(const struct fetch *f, int err)
 		   : err;
 }
 
+/* Whether our own hand gave the object another name or ETag since. */
+static bool
+has_moved_locked(const struct fetch *f)
+{
+	const char *etag = entry_base_etag(f->entry);
+
+	return strcmp(f->key, entry_base_key(f->entry)) != 0 ||
+	       (f->etag != NULL && etag != NULL && strcmp(f->etag, etag) != 0);
+}
+
 static struct fetch *
 fetch_of(struct job *job)
 {
@@ -139,6 +149,19 @@ is_in_use(struct entry *e, uint64_t off, uint64_t end)
 	return false;
 }
 
+/* What is told to who still waits; -EAGAIN: to ask again. */
+static int
+verdict_locked(const struct fetch *f, int err)
+{
+	/* Since on_done(): that request of ours has ended. */
+	if (err == -ESTALE && has_moved_locked(f))
+		return -EAGAIN;
+	if ((f->is_cancelled && err == -ECANCELED) || err == -EINTR ||
+	    (err == -ENOSPC && f->call.background && !f->was_sent))
+		return -EAGAIN;
+	return err;
+}
+
 /* On the worker: the last of a fetch. */
 static void
 finish(struct job *job)
@@ -153,9 +176,7 @@ finish(struct job *job)
 	lock_take(&e->lock);
 	list_remove(&f->link);
 	list_remove(&f->range.link);
-	if ((f->is_cancelled && err == -ECANCELED) || err == -EINTR ||
-	    (err == -ENOSPC && f->call.background && !f->was_sent))
-		err = -EAGAIN; /* who still waits asks again */
+	err = verdict_locked(f, err);
 	if (err == -ESTALE)
 		e->lost = -ESTALE;
 	if (err < 0 && f->is_whole && !is_in_use(e, f->off, f->end))
@@ -180,14 +201,10 @@ static void submit_locked(struct fetch *f);
 static bool
 is_outdated_locked(struct fetch *f)
 {
-	const char *key = entry_base_key(f->entry);
-	const char *etag = entry_base_etag(f->entry);
 	int err = f->call.result.err;
 
-	if ((err != -ESTALE && err != -ENOENT) || f->is_cancelled)
-		return false;
-	if (strcmp(f->key, key) == 0 &&
-	    (f->etag == NULL || etag == NULL || strcmp(f->etag, etag) == 0))
+	if ((err != -ESTALE && err != -ENOENT) || f->is_cancelled ||
+	    !has_moved_locked(f))
 		return false;
 	return name_version_locked(f, f->entry) == 0;
 }
