@@ -17,14 +17,14 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/rangeset.h"
+#include "cache/salvage_names.h"
 #include "cache/state.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 
-#define OWING     "owing"
-#define DEPTH_MAX 512 /* directories above a file: keys have 1024 bytes */
-#define LINE_MAX  (64U << 10)
+#define OWING    "owing"
+#define LINE_MAX (64U << 10)
 
 /* One salvage. */
 struct job {
@@ -36,6 +36,7 @@ struct job {
 	FILE *list;    /* owned */
 	bool is_owing; /* something may be owed */
 	uint64_t kept;
+	uint64_t names; /* changes of them, that S3 was not told of */
 };
 
 static int
@@ -145,30 +146,6 @@ salvage_is_lost(struct cache *c)
 
 /* ---- what is known of one ---- */
 
-/* The path of ${row}, as far as it can be told. */
-static void
-path_of(struct job *j, const struct row *row, struct buf *ret)
-{
-	uint64_t parent = row->parent;
-	AUTO_FREE char *path = strdup(row->name);
-
-	for (int i = 0; path != NULL && parent > CACHE_ROOT && i < DEPTH_MAX;
-	     i++) {
-		AUTO(row_fini) struct row dir = { 0 };
-		char *longer = NULL;
-
-		if (db_row_by_id(j->db, parent, &dir) < 0)
-			dir.name = strdup("?");
-		if (asprintf(&longer, "%s/%s",
-			dir.name == NULL ? "?" : dir.name, path) < 0)
-			break;
-		free(path);
-		path = longer;
-		parent = dir.id == 0 ? CACHE_ROOT : dir.parent;
-	}
-	(void)buf_add_str(ret, path == NULL ? "?" : path); /* for a person */
-}
-
 static void
 ranges_of(const struct db_chunk *facts, struct buf *ret)
 {
@@ -206,7 +183,7 @@ describe(struct job *j, uint64_t node, struct buf *ret)
 	    (facts_err == -ENOENT || (facts_err == 0 && facts.dirty_len == 0));
 	(void)buf_printf(ret, "%" PRIu64 "\t", node); /* for a person */
 	if (row_err == 0)
-		path_of(j, &row, ret);
+		salvage_path(j->db, &row, ret);
 	(void)buf_printf(
 	    ret, row_err == 0 ? "\t%" PRIu64 "\t" : "?\t?\t", row.size);
 	if (facts_err == 0)
@@ -251,15 +228,15 @@ make_folder(int top, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The list of what is kept. */
+/* A list of what is kept. */
 static int
-open_list(struct job *j)
+open_list(struct job *j, const char *name, FILE **ret)
 {
 	int fd = openat(
-	    j->dir, "LIST", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	    j->dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
-	j->list = fd < 0 ? NULL : fdopen(fd, "a");
-	return j->list == NULL ? -errno : 0;
+	*ret = fd < 0 ? NULL : fdopen(fd, "a");
+	return *ret == NULL ? -errno : 0;
 }
 
 static int
@@ -291,7 +268,7 @@ open_folder(struct job *j)
 	if (j->dir < 0 || j->chunks < 0)
 		r = j->dir < 0 ? j->dir : j->chunks;
 	if (r == 0)
-		r = open_list(j);
+		r = open_list(j, "LIST", &j->list);
 	if (r == 0)
 		r = move_db(j, top);
 	(void)close(top); /* nothing written to it */
@@ -315,6 +292,43 @@ open_db(struct job *j)
 	buf_fini(&path);
 }
 
+/* Names are owed by what the database says only. */
+static int
+list_names(struct job *j)
+{
+	FILE *to;
+	int r = open_list(j, "NAMES", &to);
+
+	if (r < 0)
+		return r;
+	if (j->db != NULL && j->is_owing)
+		j->names = salvage_names(j->db, j->cache->config.prefix, to);
+	r = fclose(to) != 0 ? -errno : 0;
+	if (r == 0 && j->names == 0 && unlinkat(j->dir, "NAMES", 0) < 0)
+		r = -errno;
+	return r;
+}
+
+static void
+say(const struct job *j, char *message, size_t len)
+{
+	int n = snprintf(message, len,
+	    "the database in cache folder '%s' is damaged: moved aside as %s, "
+	    "starting cold",
+	    j->cache->dir, j->name);
+
+	if (j->kept > 0 && n > 0 && (size_t)n < len)
+		n += snprintf(message + n, len - (size_t)n,
+		    "; %" PRIu64 " files that S3 may not have are in "
+		    "%s/chunks, LIST tells their names",
+		    j->kept, j->name);
+	if (j->names > 0 && n > 0 && (size_t)n < len)
+		(void)snprintf(message + n, len - (size_t)n,
+		    "; %" PRIu64 " changes of names that S3 was not told of "
+		    "are in %s/NAMES",
+		    j->names, j->name);
+}
+
 int
 salvage_run(struct cache *c, char *message, size_t len)
 {
@@ -326,6 +340,7 @@ salvage_run(struct cache *c, char *message, size_t len)
 	if (r == 0) {
 		open_db(&j);
 		each_chunk(&j, sort_file);
+		r = list_names(&j);
 		db_close(j.db);
 	}
 	if (j.list != NULL && fclose(j.list) != 0 && r == 0)
@@ -334,18 +349,7 @@ salvage_run(struct cache *c, char *message, size_t len)
 		(void)close(j.chunks); /* its files have other names only */
 	if (j.dir >= 0)
 		(void)close(j.dir); /* likewise */
-	if (r < 0)
-		return r;
-	if (j.kept == 0)
-		(void)snprintf(message, len,
-		    "the database in cache folder '%s' is damaged: moved "
-		    "aside as %s, starting cold",
-		    c->dir, j.name);
-	else
-		(void)snprintf(message, len,
-		    "the database in cache folder '%s' is damaged: moved "
-		    "aside as %s, starting cold; %" PRIu64 " files that S3 "
-		    "may not have are in %s/chunks, LIST tells their names",
-		    c->dir, j.name, j.kept, j.name);
-	return 0;
+	if (r == 0)
+		say(&j, message, len);
+	return r;
 }

@@ -10,6 +10,9 @@
  *					are not in S3 as OFFSET-END; "?" where
  *					that cannot be told
  *
+ *	damaged-TIME/NAMES		names that S3 was not told of: see
+ *					salvage_names.h; not there if none are
+ *
  * The file `owing' lies in the cache folder from the start of a mount that may
  * write until one that ends with nothing owed: where it is missing, no chunk
  * file is worth keeping, and what the database says does not matter.
