@@ -153,16 +153,25 @@ fill_kind(const struct cache *c, const struct observation *seen)
 		   : ROW_UNKNOWN;
 }
 
+/* Whether S3 stored it again since what is known of its headers: a metadata
+ * copy keeps the ETag. */
+static bool
+is_stored_again(const struct row *row, const struct observation *seen)
+{
+	if (row->modified_ns != 0)
+		return row->modified_ns != seen->modified_ns;
+	/* Stored by ourselves: its time is seen now for the first time. */
+	return seen->modified_ns > row->changed_ms * 1000000 + SAME_TIME_NS;
+}
+
 /* Take over what the observation says, into a row that is open to it. */
 int
 fill_object(struct cache *c, struct row *row, const struct observation *seen)
 {
 	int r = 0;
 
-	/* 0: stored by ourselves, its time is seen now for the first time. */
-	if (row->modified_ns != seen->modified_ns && row->modified_ns != 0 &&
-	    row->attrs != ROW_ATTRS_NONE) {
-		fill_clear(row); /* a metadata copy keeps the ETag */
+	if (row->attrs != ROW_ATTRS_NONE && is_stored_again(row, seen)) {
+		fill_clear(row);
 		if (row->kind != ROW_DIR)
 			row->kind = fill_kind(c, seen);
 	}

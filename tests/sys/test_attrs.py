@@ -179,6 +179,21 @@ def test_a_metadata_copy_shows_after_the_ttl(s3, bucket, mount):
     assert (m.path / "f").read_bytes() == b"some text"
 
 
+@pytest.mark.servers("moto")    # versitygw's LastModified stays
+def test_a_metadata_copy_of_what_was_made_here(s3, bucket, mount):
+    """Its LastModified was not seen before: a later one is another's."""
+    m = mount(bucket, ro=False, ttl=1)
+    (m.path / "f").write_bytes(b"some text")
+    time.sleep(3.1)             # two seconds are the same time
+    s3.copy_object(Bucket=bucket, Key="f", CopySource=f"{bucket}/f",
+                   MetadataDirective="REPLACE",
+                   Metadata={"mode": str(0o100755)})
+    time.sleep(1.1)
+    assert os.listdir(m.path) == ["f"]
+    assert permissions(m.path / "f") == 0o755
+    assert (m.path / "f").read_bytes() == b"some text"
+
+
 def test_a_metadata_copy_within_the_second(s3, bucket, mount):
     """Headers seen within 2 s of LastModified are asked for again."""
     m = mount(bucket, ttl=0)
