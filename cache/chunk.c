@@ -220,25 +220,32 @@ flush_page(struct chunk *ch, struct crc_page *page)
 	return r;
 }
 
-int
-chunk_flush(struct chunk *ch)
+static int
+flush_pages(struct chunk *ch)
 {
-	struct db_chunk facts = { .node = ch->node,
-		.bytes = rangeset_bytes(&ch->present),
-		.used_ms = cache_now_ms(ch->cache),
-		.base_size = ch->base_size };
-	struct buf present = BUF_INIT(64 << 20);
-	struct buf dirty = BUF_INIT(64 << 20);
 	int r = 0;
 
 	for (struct list *l = ch->pages.next; r == 0 && l != &ch->pages;
 	     l = l->next)
 		r = flush_page(ch, LIST_ENTRY(l, struct crc_page, link));
-	if (r < 0 || !ch->is_changed)
-		return r;
-	r = rangeset_pack(&ch->present, &present);
-	if (r == 0)
-		r = rangeset_pack(&ch->dirty, &dirty);
+	return r;
+}
+
+/* The ranges; of them ${dirty_set} (NULL: none) are dirty. */
+static int
+put_facts(
+    struct chunk *ch, const struct rangeset *dirty_set, uint64_t base_size)
+{
+	struct db_chunk facts = { .node = ch->node,
+		.bytes = rangeset_bytes(&ch->present),
+		.used_ms = cache_now_ms(ch->cache),
+		.base_size = base_size };
+	struct buf present = BUF_INIT(64 << 20);
+	struct buf dirty = BUF_INIT(64 << 20);
+	int r = rangeset_pack(&ch->present, &present);
+
+	if (r == 0 && dirty_set != NULL)
+		r = rangeset_pack(dirty_set, &dirty);
 	if (r == 0) {
 		facts.present = present.data;
 		facts.present_len = present.len;
@@ -248,11 +255,43 @@ chunk_flush(struct chunk *ch)
 	}
 	buf_fini(&present);
 	buf_fini(&dirty);
-	if (r == 0) {
-		ch->is_changed = false;
-		ch->has_row = true;
-	}
 	return r;
+}
+
+static void
+is_stored(struct chunk *ch)
+{
+	ch->is_changed = false;
+	ch->has_row = true;
+}
+
+int
+chunk_flush(struct chunk *ch)
+{
+	int r = flush_pages(ch);
+
+	if (r < 0 || !ch->is_changed)
+		return r;
+	r = put_facts(ch, &ch->dirty, ch->base_size);
+	if (r == 0)
+		is_stored(ch);
+	return r;
+}
+
+int
+chunk_flush_sent(struct chunk *ch, uint64_t size)
+{
+	int r = flush_pages(ch);
+
+	return r == 0 ? put_facts(ch, NULL, size) : r;
+}
+
+void
+chunk_set_sent(struct chunk *ch, uint64_t size)
+{
+	rangeset_clear(&ch->dirty);
+	ch->base_size = size;
+	is_stored(ch);
 }
 
 /* The database could not be told of the file: then it may not stay. */

@@ -67,6 +67,11 @@ void chunk_close(struct chunk *ch);
 /* Write the facts to the database if they changed. */
 int chunk_flush(struct chunk *ch);
 
+/* Within a transaction: write them as they are when S3 has all ${size} bytes;
+ * and after it, that it is so. */
+int chunk_flush_sent(struct chunk *ch, uint64_t size);
+void chunk_set_sent(struct chunk *ch, uint64_t size);
+
 /* Remove file and facts of ${node}, which nobody has open.  Returns: how many
  * bytes that gave back. */
 uint64_t chunk_delete(struct cache *c, uint64_t node);

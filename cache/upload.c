@@ -203,20 +203,21 @@ finish_row(struct flush *f)
 	ch.row.seen_ms = f->out.sent_ms;
 	if (r == 0)
 		r = entry_drop_intents_locked(f->entry);
+	if (r == 0)
+		r = chunk_flush_sent(&f->entry->chunk, f->size);
 	r = change_end(&ch, r);
 	if (r == 0 && f->stale_attrs)
 		writeback_attrs(f->cache, f->row.id);
 	return r;
 }
 
-/* Nothing of the file is dirty any more. */
+/* Nothing of the file, of ${size} bytes, is dirty any more. */
 static void
-clean_locked(struct entry *e)
+clean_locked(struct entry *e, uint64_t size)
 {
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
 	    rangeset_bytes(&e->chunk.dirty));
-	rangeset_clear(&e->chunk.dirty);
-	e->chunk.is_changed = true;
+	chunk_set_sent(&e->chunk, size);
 	e->dirty_ms = 0;
 	e->is_late = false;
 	entry_set_modified_locked(e, false);
@@ -237,13 +238,12 @@ finish(struct flush *f)
 		(void)entry_set_base_locked(e, NULL, NULL); /* to forget */
 		e->has_intent = false;
 		e->object_size = f->size;
-		e->chunk.base_size = f->size;
 		e->modified_ns = 0;
 		e->is_new = false;
 		e->is_damaged = false;
 		e->lost = 0;
 		e->sent_generation = f->generation;
-		clean_locked(e);
+		clean_locked(e, f->size);
 		e->error_count = 0;
 	}
 	lock_drop(&e->lock);

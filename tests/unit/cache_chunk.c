@@ -142,6 +142,46 @@ test_crash(void **state)
 	close_chunk();
 }
 
+/* What the database says of the one that is open. */
+static void
+expect_facts(uint64_t base_size, bool is_dirty)
+{
+	struct db_chunk facts;
+
+	assert_int_equal(db_chunk_get(cache->db, NODE, &facts), 0);
+	assert_int_equal(facts.base_size, base_size);
+	assert_int_equal(facts.bytes, BLOCK);
+	assert_int_equal(facts.dirty_len > 0, is_dirty);
+	db_chunk_fini(&facts);
+}
+
+/* What S3 has is not dirty once the transaction is through that says so. */
+static void
+test_sent(void **state)
+{
+	(void)state;
+	open_chunk();
+	fill(0, BLOCK);
+	assert_int_equal(rangeset_add(&chunk.dirty, 0, BLOCK), 0);
+	chunk.is_changed = true;
+	assert_int_equal(chunk_flush(&chunk), 0);
+	expect_facts(0, true);
+	assert_int_equal(db_begin(cache->db), 0);
+	assert_int_equal(chunk_flush_sent(&chunk, BLOCK), 0);
+	db_rollback(cache->db);
+	expect_facts(0, true);
+	assert_int_equal(rangeset_bytes(&chunk.dirty), BLOCK);
+	assert_int_equal(db_begin(cache->db), 0);
+	assert_int_equal(chunk_flush_sent(&chunk, BLOCK), 0);
+	assert_int_equal(db_commit(cache->db), 0);
+	chunk_set_sent(&chunk, BLOCK);
+	assert_true(rangeset_is_empty(&chunk.dirty));
+	assert_int_equal(chunk.base_size, BLOCK);
+	assert_false(chunk.is_changed);
+	expect_facts(BLOCK, false);
+	close_chunk();
+}
+
 static void
 test_crc_over_reopen(void **state)
 {
@@ -393,6 +433,7 @@ main(void)
 		T(test_facts_over_reopen),
 		T(test_tail_over_reopen),
 		T(test_crash),
+		T(test_sent),
 		T(test_crc_over_reopen),
 		T(test_punch),
 		T(test_punch_part),
