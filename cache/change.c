@@ -69,7 +69,7 @@ change_end(struct change *ch, int r)
 
 	if (r == 0) {
 		ch->row.changed_ms = cache_now_ms(c);
-		r = db_row_put(c->db, &ch->row);
+		r = db_row_update(c->db, &ch->row);
 		KILL_ROW(&ch->row, "before");
 	}
 	r = commit(c, r);

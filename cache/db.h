@@ -177,6 +177,10 @@ int db_row_put(struct db *db, const struct row *row);
 /* Insert ${row}, whose id is new: less work.  Returns: -EBADMSG: it is not. */
 int db_row_add(struct db *db, const struct row *row);
 
+/* As db_row_put(): cheaper where node, parent, name, name_state and kind are as
+ * they were, dearer where they are not. */
+int db_row_update(struct db *db, const struct row *row);
+
 /* Set only seen_ms. */
 int db_row_seen(struct db *db, uint64_t id, int64_t seen_ms);
 

@@ -339,6 +339,19 @@ db_row_add(struct db *db, const struct row *row)
 	return store(db, db->stmt[DB_ROW_ADD], row);
 }
 
+int
+db_row_update(struct db *db, const struct row *row)
+{
+	int r;
+
+	db_enter(db);
+	r = store(db, db->stmt[DB_ROW_UPDATE], row);
+	if (r == 0 && sqlite3_changes(db->sql) == 0)
+		r = store(db, db->stmt[DB_ROW_PUT], row);
+	db_leave(db);
+	return r;
+}
+
 static int
 set_i64(struct db *db, enum db_stmt which, uint64_t id, int64_t value)
 {

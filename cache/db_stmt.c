@@ -36,6 +36,15 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 				      " ORDER BY name_state LIMIT 1",
 	[DB_ROW_PUT] = "INSERT OR REPLACE INTO " ENTRY_VALUES,
 	[DB_ROW_ADD] = "INSERT INTO " ENTRY_VALUES,
+	/* The same parameters; it touches no index but that of what is owed. */
+	[DB_ROW_UPDATE] =
+	    "UPDATE entry SET attr_state=?7, byte_state=?8, size=?9,"
+	    " modified_ns=?10, etag=?11, version_id=?12, storage_class=?13,"
+	    " attrs=?14, mode=?15, uid=?16, gid=?17, rdev=?18, atime_ns=?19,"
+	    " mtime_ns=?20, ctime_ns=?21, content_type=?22, token=?23,"
+	    " target=?24, meta=?25, marker=?26, seen_ms=?27, changed_ms=?28,"
+	    " listed_ms=?29, base_key=?30 WHERE id=?1 AND node=?2"
+	    " AND parent=?3 AND name=?4 AND name_state=?6 AND kind=?5",
 	[DB_ROW_SEEN] = "UPDATE entry SET seen_ms = ?2 WHERE id = ?1",
 	[DB_ROW_DOUBT] =
 	    "UPDATE entry SET seen_ms = 0, changed_ms = ?2 WHERE id = ?1",

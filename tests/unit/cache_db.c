@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "cache/state.h"
+
 static void
 full_row(struct row *row)
 {
@@ -125,6 +127,41 @@ test_round_trip(void **state)
 	row_fini(&got);
 	row_fini(&full);
 	row_fini(&plain);
+}
+
+/* Where it is in its place, and where it is moved. */
+static void
+test_update(void **state)
+{
+	struct row full, row, got = { 0 };
+
+	(void)state;
+	full_row(&full);
+	plain_row(&row, full.id, full.parent, full.name);
+	row.node = full.node;
+	row.name_state = full.name_state;
+	assert_int_equal(db_row_update(db, &row), 0); /* it is new */
+	assert_int_equal(db_row_update(db, &full), 0);
+	assert_int_equal(db_row_by_name(db, full.parent, full.name, &got), 0);
+	same_row(&got, &full);
+	row_fini(&got);
+	/* Fields that were set go back to nothing. */
+	assert_int_equal(db_row_update(db, &row), 0);
+	assert_int_equal(db_row_by_node(db, full.node, &got), 0);
+	same_row(&got, &row);
+	row_fini(&got);
+	row_fini(&row);
+	plain_row(&row, full.id, full.parent + 1, "moved");
+	row.name_state = NAME_DELETING;
+	assert_int_equal(db_row_update(db, &row), 0);
+	assert_int_equal(
+	    db_row_by_name(db, full.parent, full.name, &got), -ENOENT);
+	assert_int_equal(db_row_by_node(db, full.node, &got), -ENOENT);
+	assert_int_equal(db_row_by_name(db, full.parent + 1, "moved", &got), 0);
+	same_row(&got, &row);
+	row_fini(&got);
+	row_fini(&full);
+	row_fini(&row);
 }
 
 static void
@@ -413,6 +450,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_round_trip),
+		T(test_update),
 		T(test_no_such_row),
 		T(test_node_change),
 		T(test_two_of_a_name),
