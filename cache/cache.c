@@ -31,6 +31,7 @@
 #include "cache/scrub.h"
 #include "cache/series.h"
 #include "cache/set.h"
+#include "cache/stage.h"
 #include "cache/store.h"
 #include "cache/sweep.h"
 #include "cache/upload.h"
@@ -198,6 +199,8 @@ make_writers(struct cache *c)
 	if (r == 0)
 		r = sweep_new(c, &c->sweep);
 	if (r == 0)
+		r = stages_new(c, &c->stages);
+	if (r == 0)
 		r = writeback_new(c, &writeback_ops, &c->writeback);
 	if (r == 0)
 		r = owed_new(c, &owed_ops, &c->owed);
@@ -305,12 +308,14 @@ cache_close(struct cache *c)
 	sweep_stop(c->sweep);
 	scrub_stop(c->scrub);
 	owed_stop(c->owed);
+	stages_stop(c->stages);
 	writeback_stop(c->writeback);
 	heads_stop(c->heads);
 	series_stop(c);
 	nameless_forget_all(c);
 	if (c->entries != NULL)
 		entries_drain(c);
+	stages_end(c->stages);
 	worker_stop(c->worker);
 	listings_free(c->listings);
 	heads_free(c->heads);
@@ -327,6 +332,7 @@ cache_close(struct cache *c)
 	zero_free(c->zero);
 	dir_recover_free(c->dir_recover);
 	sweep_free(c->sweep);
+	stages_free(c->stages);
 	mime_close(c->mime);
 	keylocks_fini(&c->keylocks);
 	treelocks_fini(&c->treelocks);

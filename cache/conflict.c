@@ -18,6 +18,7 @@
 #include "cache/make.h"
 #include "cache/pool.h"
 #include "cache/settle.h"
+#include "cache/stage.h"
 #include "cache/verify.h"
 #include "cache/view.h"
 #include "cache/write.h"
@@ -140,7 +141,7 @@ copy_local(struct entry *from, struct entry *to, bool has_base)
 
 /* ---- what lies under another key than the winner's ---- */
 
-/* A base that is there still: of a clone. */
+/* A base that is there still: of a clone, or of a file that was staged. */
 struct base {
 	char *key;       /* owned; NULL: none */
 	char *etag;      /* owned, NULL */
@@ -373,10 +374,28 @@ keep_once(struct entry *e)
 	return r == 0 ? keep(e, &base, &row) : r;
 }
 
+/* There is no room for a copy: it goes by way of S3, if that can be. */
+static int
+stage(struct entry *e)
+{
+	bool has_base;
+
+	lock_take(&e->lock);
+	has_base = e->base_key != NULL;
+	lock_drop(&e->lock);
+	if (!has_base && !is_here(e))
+		return -ENOSPC;
+	return stage_now(e, !has_base);
+}
+
 int
 conflict_keep(struct entry *e)
 {
 	int r = verify_all(e);
 
-	return r == 0 ? keep_once(e) : r;
+	if (r == 0)
+		r = keep_once(e);
+	if (r == -ENOSPC && stage(e) == 0)
+		r = keep_once(e);
+	return r;
 }

@@ -36,6 +36,7 @@ struct owed;
 struct pool;
 struct probes;
 struct series;
+struct stages;
 struct sweep;
 struct scrub;
 struct worker;
@@ -75,6 +76,7 @@ struct cache {
 	struct zero *zero;
 	struct dir_recover *dir_recover;
 	struct sweep *sweep;
+	struct stages *stages;
 	struct owed *owed;
 	struct keylocks keylocks;
 	struct treelocks treelocks;

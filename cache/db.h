@@ -329,6 +329,8 @@ enum db_intent_kind {
 	DB_INTENT_BASE = 6,    /* what of these bytes is not local lies under
 				  source_key with etag, not under its own key;
 				  one an entry, and no promise by itself */
+	DB_INTENT_STAGE = 8,   /* of the root: there may be a staging object
+				  source_key (db_stage.h) */
 	DB_INTENT_SNAPSHOT = 7 /* the bytes that are owed are in chunk file
 				  generation: that of the row was changed
 				  since (snapshot.h) */

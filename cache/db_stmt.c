@@ -150,6 +150,14 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_UPLOADS_EACH] = "SELECT intent, key, upload_id, made_ms,"
 			    " token, mode, uid, gid, atime_ns, mtime_ns, meta"
 			    " FROM upload ORDER BY intent",
+	[DB_STAGE_NEXT] =
+	    "SELECT id, source_key FROM intent AS stage WHERE kind = 8"
+	    " AND id > ?1 AND (state = 1 OR id < ?2) AND NOT EXISTS"
+	    " (SELECT 1 FROM intent AS base JOIN entry"
+	    " ON entry.id = base.entry WHERE base.kind = 6"
+	    " AND base.source_key = stage.source_key) ORDER BY id LIMIT 1",
+	[DB_STAGE_MADE] = "UPDATE intent SET state = 1 WHERE id = ?1",
+	[DB_STAGE_DELETE] = "DELETE FROM intent WHERE id = ?1 AND kind = 8",
 	[DB_CRC_CLEAR] = "DELETE FROM crc WHERE node = ?1 AND page = ?2",
 	[DB_CRC_DELETE] = "DELETE FROM crc WHERE node = ?1",
 	[DB_ODD_PUT] = "INSERT INTO odd VALUES (?1, ?2, ?3, ?4)",

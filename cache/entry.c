@@ -333,7 +333,7 @@ entry_is_open(struct entry *e)
 bool
 entry_is_safe(const struct entry *e)
 {
-	return e->is_only_copy ||
+	return e->is_only_copy || entry_is_staged(e) ||
 	       (e->version_id != NULL && strcmp(e->version_id, "null") != 0);
 }
 
@@ -467,7 +467,7 @@ punch_entry(struct entry *e, uint64_t want)
 	uint64_t hand, freed;
 
 	lock_take(&e->lock);
-	if (e->is_only_copy || e->is_new) {
+	if (e->is_only_copy || (e->is_new && e->base_key == NULL)) {
 		lock_drop(&e->lock);
 		return 0;
 	}

@@ -46,7 +46,8 @@ struct entry {
 	uint64_t object_size;   /* [e] of the object in S3 */
 	char *etag;             /* [e] NULL: the server gives none */
 	char *version_id;       /* [e] NULL: not versioned, or not known */
-	char *base_key;         /* [e] owned: of a clone, where the bytes lie */
+	char *base_key;         /* [e] owned: of a clone, or one that was
+				   staged: where the bytes lie; else NULL */
 	char *base_etag;        /* [e] owned: of that; else NULL */
 	struct cache_attr attr; /* [e] as of the last time it was current */
 	bool is_superseded;     /* [e] the row has gone on */
@@ -73,6 +74,10 @@ struct entry {
 	uint64_t snapshot;           /* [e] the chunk file of what is owed, if
 					it was changed since; 0 */
 	uint64_t synced_generation;  /* [e] safe from the loss of power, here */
+	bool is_staging;        /* [e] a task of stage.h is queued or at work */
+	bool takes_over;        /* [e] nothing is left of its own object's
+				   bytes, though it has a base: a stage */
+	int64_t unstaged_ms;    /* [e] monotonic: when that failed; 0 */
 	bool is_late;           /* [e] its time came while it was written */
 	bool is_noting;         /* [e] in a list of writeback.h */
 	int64_t mtime_ns;       /* [e] of the last write; 0: the row's */
@@ -135,7 +140,8 @@ bool entry_drop_handle(struct entry *e); /* true: that was the last */
 bool entry_is_open(struct entry *e);
 
 /* Whether the version can be read whatever becomes of its key: all is here, or
- * the bucket keeps it ("null" is the one that is replaced).  Locks: the entry's
+ * in a staging object, or the bucket keeps it ("null" is the one that is
+ * replaced).  Locks: the entry's
  * is held. */
 bool entry_is_safe(const struct entry *e);
 
@@ -185,6 +191,9 @@ struct entry *entries_find_clone(struct cache *c, const char *key);
 /* An entry without a name whose object, which it may need still, is ${key}'s,
  * with a reference; NULL: none. */
 struct entry *entries_find_unlinked(struct cache *c, const char *key);
+
+/* Whether its bytes lie in a staging object.  Locks: the entry's is held. */
+bool entry_is_staged(const struct entry *e);
 
 /* Set, or (NULL) forget, where the bytes of ${e} lie.  Locks: the entry's is
  * held.  Returns: 0; -ENOMEM. */

@@ -11,6 +11,7 @@
 #include "cache/db.h"
 #include "cache/entry.h"
 #include "cache/entry_table.h"
+#include "cache/stage.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/text.h"
 
@@ -71,6 +72,12 @@ entry_base_etag(const struct entry *e)
 	return e->base_key != NULL ? e->base_etag : e->etag;
 }
 
+bool
+entry_is_staged(const struct entry *e)
+{
+	return e->base_key != NULL && stage_has_key(e->cache, e->base_key);
+}
+
 int
 entry_set_base_locked(struct entry *e, const char *key, const char *etag)
 {
@@ -85,6 +92,8 @@ entry_set_base_locked(struct entry *e, const char *key, const char *etag)
 	if (e->base_key != NULL && key == NULL)
 		atomic_fetch_sub(&e->cache->entries->clones, 1);
 	e->chunk.is_changed = true;
+	if (entry_is_staged(e))
+		stage_sweep(e->cache);
 	free(e->base_key);
 	free(e->base_etag);
 	e->base_key = TAKE(new_key);
@@ -157,7 +166,7 @@ entries_find_unlinked(struct cache *c, const char *key)
 
 		lock_take(&e->lock);
 		if (e->is_unlinked && !e->is_only_copy && e->lost == 0 &&
-		    strcmp(e->key, key) == 0) {
+		    !entry_is_staged(e) && strcmp(e->key, key) == 0) {
 			entry_hold(e);
 			found = e;
 		}

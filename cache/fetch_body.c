@@ -90,6 +90,8 @@ take_beside_changes(
 	int r = 0;
 
 	lock_take(&e->lock);
+	if (f->is_cancelled) /* the base may be another by now */
+		r = -ECANCELED;
 	if (end > e->chunk.base_size)
 		end = e->chunk.base_size;
 	while (

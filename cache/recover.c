@@ -14,6 +14,7 @@
 #include "cache/recover.h"
 #include "cache/recover_name.h"
 #include "cache/snapshot.h"
+#include "cache/stage.h"
 #include "cache/sweep.h"
 #include "cache/unfinished.h"
 #include "cache/view.h"
@@ -265,5 +266,7 @@ recover_run(struct cache *c)
 			r = resume(c, o.all[i].id);
 	}
 	free(o.all);
+	if (r == 0)
+		stage_sweep(c);
 	return r == 0 ? sweep_run(c) : r;
 }

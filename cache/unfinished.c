@@ -19,6 +19,7 @@
 #include "cache/db.h"
 #include "cache/facts.h"
 #include "cache/fill.h"
+#include "cache/stage.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/log.h"
@@ -264,9 +265,25 @@ unfinished_split(struct change *ch, uint64_t snapshot, uint64_t *ret_id)
 	if (r < 0)
 		return r;
 	if (changed.size > 0)
-		return insert_beside(c, &was, &changed, ret_id);
-	chunk_delete(c, was.node); /* it was emptied, and no more */
-	return 0;
+		r = insert_beside(c, &was, &changed, ret_id);
+	else
+		chunk_delete(c, was.node); /* it was emptied, and no more */
+	/* A base is of what was changed since: it was staged. */
+	return r == 0 ? db_intent_drop(c->db, was.id, DB_INTENT_BASE) : r;
+}
+
+/* Whether (1) what was written of row ${id} lies in a staging object. */
+static int
+is_staged(struct cache *c, uint64_t id)
+{
+	struct db_intent base = { 0 };
+	int r = db_intent_get(c->db, id, DB_INTENT_BASE, &base);
+
+	if (r == 0)
+		r = base.source_key != NULL &&
+		    stage_has_key(c, base.source_key);
+	db_intent_fini(&base);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* Nothing is kept. */
@@ -293,21 +310,22 @@ unfinished_keep(struct change *ch, uint64_t *ret_id, bool *ret_gone)
 	struct aside_name aside;
 	struct facts facts;
 	bool is_new = ch->row.name_state == NAME_CREATING;
-	bool is_cut;
+	bool is_cut, has_bytes;
 	int r = facts_mend(ch->cache, ch->row.node, &facts);
 
 	*ret_id = 0;
+	if (r == 0)
+		r = is_staged(ch->cache, ch->row.id);
 	if (r < 0)
 		return r;
+	has_bytes = facts.has_dirty || (r == 1 && facts.base_size > 0);
 	is_cut = facts.base_size > 0 && facts.size < ch->row.size;
 	/* What a conflict keeps is not whole before it is covered: whom it is
 	 * a copy of is kept, and makes another. */
-	*ret_gone =
-	    is_new && (!facts.has_dirty || aside_parse(ch->row.name, &aside));
+	*ret_gone = is_new && (!has_bytes || aside_parse(ch->row.name, &aside));
 	if (*ret_gone)
 		return 0;
 	if (is_new)
 		return rename_row(ch, &facts);
-	return facts.has_dirty || is_cut ? split(ch, &facts, ret_id)
-					 : let_go(ch);
+	return has_bytes || is_cut ? split(ch, &facts, ret_id) : let_go(ch);
 }

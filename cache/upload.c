@@ -155,8 +155,9 @@ begin(struct flush *f)
 	f->generation = e->generation;
 	f->is_new = e->is_new;
 	/* What was empty was not truncated: what it is now must stay. */
-	f->is_all_new = e->chunk.base_size == 0 && e->object_size > 0 &&
-			e->object_size != ENTRY_SIZE_UNKNOWN;
+	f->is_all_new =
+	    e->takes_over || (e->chunk.base_size == 0 && e->object_size > 0 &&
+				 e->object_size != ENTRY_SIZE_UNKNOWN);
 	f->is_clone = e->base_key != NULL &&
 		      rangeset_is_empty(&e->chunk.dirty) &&
 		      e->size == e->object_size && e->size > 0;
@@ -240,6 +241,7 @@ finish(struct flush *f)
 		e->object_size = f->size;
 		e->modified_ns = 0;
 		e->is_new = false;
+		e->takes_over = false;
 		e->is_damaged = false;
 		e->lost = 0;
 		e->sent_generation = f->generation;

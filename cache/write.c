@@ -15,6 +15,7 @@
 #include "cache/nameless.h"
 #include "cache/parts.h"
 #include "cache/snapshot.h"
+#include "cache/stage.h"
 #include "cache/verify.h"
 #include "cache/write.h"
 #include "cache/writeback.h"
@@ -218,21 +219,35 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 	return r;
 }
 
-/* Uploads make room when they end: those that are under way, and then those
- * that only wait for their time. */
+/* Uploads make room when they end: those that are under way, then those that
+ * only wait for their time, then those of files that are not closed yet. */
 static int
 make_room(struct cache *c, uint64_t len, struct waiter *w)
 {
+	bool may_cover = c->config.sync != CACHE_SYNC_CLOSE;
 	bool again = true; /* what failed: once */
 	int r;
 
 	for (;;) {
 		r = evict_for_write(c->evict, len, w);
-		if (r != -ENOSPC || c->config.sync == CACHE_SYNC_CLOSE ||
-		    !cover_hurry(c, again))
+		if (r != -ENOSPC || len > c->config.size)
 			return r;
-		again = false;
+		if (may_cover && cover_hurry(c, again))
+			again = false;
+		else if (!stage_hurry(c))
+			return r;
 	}
+}
+
+/* Likewise, where the disk has no room for ${len} bytes. */
+static int
+make_room_on_disk(struct cache *c, uint64_t len, struct waiter *w)
+{
+	int r = evict_full(c->evict, len, w);
+
+	if (r == -ENOSPC && w != NULL && stage_hurry(c))
+		r = evict_full(c->evict, len, w);
+	return r;
 }
 
 /* Room for a change of [off, end): also for the zeros before it, and for what
@@ -306,7 +321,7 @@ write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
 		full = false;
 		r = try_write(e, &b, w, &full);
 		if (full)
-			room = evict_full(e->cache->evict, len, w);
+			room = make_room_on_disk(e->cache, len, w);
 	}
 	return room == -EINTR ? room : r;
 }

@@ -13,6 +13,7 @@ from lib.data import MIB, noise
 from lib.disk import ext4, filled, tmpfs
 
 pytestmark = pytest.mark.servers("versitygw")
+STAGE = stored.STAGE.pattern    # of bytes that are not closed yet
 FILES = "^(?!\\.pailfs/)"       # keys that are no probes
 DENIED = {"status": 403, "code": "AccessDenied"}
 
@@ -37,8 +38,12 @@ def m(proxy, bucket, mount, disk):
         one.umount()
 
 
-def fill(m, name="fill", step=MIB // 4):
-    """Write a file until ENOSPC; return (its open file, how much it holds)."""
+def fill(m, proxy, name="fill", step=MIB // 4):
+    """Write a file until ENOSPC, as no bytes may go to S3 before the close.
+
+    Return (its open file, how much it holds).
+    """
+    proxy.fault("status", key=STAGE, **DENIED)
     f = open(m.path / name, "wb", buffering=0)
     size = 0
     try:
@@ -74,8 +79,23 @@ def test_p5_writers_wait_for_uploads(s3, bucket, proxy, m):
         assert (m.path / f"f{i}").read_bytes() == noise(3 * MIB, i)
 
 
-def test_p5_enospc_and_what_was_written_arrives(s3, bucket, m):
-    f, size = fill(m)
+def test_p5_a_file_of_four_times_the_disk(s3, bucket, m):
+    """In sequence, read before it is closed, and written again."""
+    data = bytearray(noise(96 * MIB))
+    with open(m.path / "f", "w+b", buffering=0) as f:
+        for off in range(0, len(data), MIB):
+            assert f.write(data[off:off + MIB]) == MIB
+        data[5 * MIB:5 * MIB + 4] = b"new!"
+        assert os.pwrite(f.fileno(), b"new!", 5 * MIB) == 4
+        for off in range(0, len(data), MIB):
+            assert os.pread(f.fileno(), MIB, off) == data[off:off + MIB], off
+    stored.check(s3, bucket, "f", m.path / "f", bytes(data))
+    m.umount()
+    assert stored.staged(s3, bucket) == []
+
+
+def test_p5_enospc_and_what_was_written_arrives(s3, bucket, proxy, m):
+    f, size = fill(m, proxy)
     f.close()
     check_filled(s3, bucket, "fill", size)
     (m.path / "next").write_bytes(noise(5 * MIB))
@@ -87,7 +107,7 @@ def test_p5_reads_go_on_when_all_is_dirty(s3, bucket, proxy, m):
     s3.put_object(Bucket=bucket, Key="far", Body=noise(3 * MIB, 5))
     s3.put_object(Bucket=bucket, Key="small", Body=b"x" * 5000)
     os.listdir(m.path)
-    f, size = fill(m)
+    f, size = fill(m, proxy)
     assert (m.path / "far").read_bytes() == noise(3 * MIB, 5)
     assert (m.path / "small").read_bytes() == b"x" * 5000
     with open(m.path / "far", "rb") as far:
@@ -108,7 +128,7 @@ def test_p5_a_flush_that_needs_old_bytes(s3, bucket, proxy, m):
     files = {name: os.open(m.path / name, os.O_RDWR) for name in old}
     for name, fd in files.items():
         os.pwrite(fd, b"changed", 2 * MIB + 5)
-    filler, size = fill(m)
+    filler, size = fill(m, proxy)
     for name, fd in files.items():
         os.fsync(fd)
         wanted = bytearray(old[name])

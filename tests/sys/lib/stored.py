@@ -16,6 +16,7 @@ from . import env, process
 from .data import PART
 
 RESERVED = ".pailfs/"
+STAGE = re.compile(r"^\.pailfs/[A-Za-z0-9_-]{22}/stage/")
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 TIME = re.compile(r"-?\d+\.\d{9}")
 
@@ -64,6 +65,13 @@ def uploads(s3, bucket):
     """Return the keys of uploads that nobody ended."""
     got = s3.list_multipart_uploads(Bucket=bucket)
     return [one["Key"] for one in got.get("Uploads", [])]
+
+
+def staged(s3, bucket):
+    """Return the keys of files that are kept there before they are closed."""
+    got = s3.list_objects_v2(Bucket=bucket, Prefix=RESERVED)
+    return [one["Key"] for one in got.get("Contents", [])
+            if STAGE.match(one["Key"])]
 
 
 def ns_of(text):
