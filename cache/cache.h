@@ -487,8 +487,8 @@ int cache_aside_list(struct cache *c, uint64_t after, unsigned max,
 
 /* A directory that is being renamed; its texts are valid during the call. */
 struct cache_renaming {
-	const char *from;  /* path below the mount */
-	const char *to;    /* likewise */
+	const char *from; /* path below the mount */
+	const char *to;
 	const char *stage; /* "copying", "deleting" (of what was copied),
 			      "undoing" */
 	uint64_t all;      /* objects that are known of */
@@ -538,6 +538,7 @@ struct cache_note {
 	const char *path; /* below the mount; NULL: of no file */
 	const char *what; /* a word, for programs */
 	const char *text; /* why, or what is wrong */
+	bool is_mended;
 };
 
 /* What is on its way still: of bytes, but for parts that S3 has. */
@@ -545,7 +546,6 @@ struct cache_left {
 	uint64_t files, bytes, names, attrs;
 };
 
-/* Return: as above. */
 typedef int cache_note_fn(void *arg, const struct cache_note *one);
 typedef int cache_left_fn(void *arg, const struct cache_left *left);
 
@@ -558,7 +558,9 @@ struct cache_key_call {
 	cache_note_fn *note;
 	cache_left_fn *left;
 	void *arg;
-	uint64_t found;    /* result: how many notes tell of harm */
+	bool repair;       /* of cache_check() */
+	uint64_t found;    /* result: how many notes tell of harm, */
+	uint64_t mended;   /* and how many were mended */
 	char message[256]; /* why it failed, for a person; may be "" */
 };
 
@@ -589,8 +591,7 @@ int cache_key_list(
 int cache_uploads_list(
     struct cache *c, struct cache_key_call *call, struct waiter *w);
 
-/* ---- parts of the tree: ${call->key} is a path below the mount, "": all ----
- */
+/* ---- parts of the tree: key is a path below the mount, "" is all ---- */
 
 /* Send what is not in S3, also of files that are open, and wait; ${call->left}
  * is told now and then, ${call->note} what does not get through: it is found.
@@ -601,5 +602,10 @@ int cache_send_all(
 /* Forget what S3 has: bytes, attributes, listings; or, if it has not all,
  * nothing: what is not there is found.  Returns: 0; -ENOENT; ... */
 int cache_drop(struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/* Compare database, chunk files and bucket; call->repair: mend what loses
+ * nothing.  Of a folder that is not mounted: without the bucket.  -EBUSY ... */
+int cache_check(struct cache *c, struct cache_key_call *call, struct waiter *w);
+int cache_check_folder(const char *dir, struct cache_key_call *call);
 
 #endif

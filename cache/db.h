@@ -356,6 +356,9 @@ void db_intent_fini(struct db_intent *intent);
 int db_intent_get(struct db *db, uint64_t entry, enum db_intent_kind kind,
     struct db_intent *ret);
 
+/* The row whose snapshot chunk file ${node} is: -ENOENT. */
+int db_intent_of_chunk(struct db *db, uint64_t node, uint64_t *ret_entry);
+
 /* Insert it, or replace the one of the same id. */
 int db_intent_put(struct db *db, const struct db_intent *intent);
 

@@ -91,6 +91,24 @@ bind_text(sqlite3_stmt *stmt, int col, const char *text)
 }
 
 int
+db_intent_of_chunk(struct db *db, uint64_t node, uint64_t *ret_entry)
+{
+	sqlite3_stmt *stmt = db->stmt[DB_INTENT_OF_CHUNK];
+	int r;
+
+	db_enter(db);
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
+	r = db_step(db, stmt);
+	if (r == 1)
+		*ret_entry = (uint64_t)sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	db_leave(db);
+	if (r < 0)
+		return r;
+	return r == 1 ? 0 : -ENOENT;
+}
+
+int
 db_intent_put(struct db *db, const struct db_intent *intent)
 {
 	sqlite3_stmt *stmt = db->stmt[DB_INTENT_PUT];

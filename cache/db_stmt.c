@@ -138,6 +138,8 @@ const char *const db_stmt_text[DB_STMT_COUNT] = {
 	[DB_INTENT_PUT] = "INSERT OR REPLACE INTO intent VALUES"
 			  " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[DB_INTENT_DROP] = "DELETE FROM intent WHERE entry = ?1 AND kind = ?2",
+	[DB_INTENT_OF_CHUNK] = "SELECT entry FROM intent WHERE kind = 7"
+			       " AND generation = ?1 LIMIT 1",
 	[DB_INTENT_SWEEP] = "DELETE FROM intent WHERE NOT EXISTS"
 			    " (SELECT 1 FROM entry WHERE id = intent.entry)",
 	[DB_UPLOAD_PUT] = "INSERT OR REPLACE INTO upload"

@@ -7,6 +7,8 @@
  *          say is believed no longer, and the kernel is told to ask again.
  * Threads: the caller's.  What is changed meanwhile stays as it is.
  */
+#include "cache/drop.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -88,7 +90,7 @@ doubt(struct cache *c, uint64_t id, struct row *ret)
 	return r == -ENOENT ? 1 : r;
 }
 
-static int
+int
 drop_row(struct cache *c, uint64_t id)
 {
 	AUTO(row_fini) struct row row = { 0 };

@@ -78,24 +78,39 @@ verify_bad_locked(struct entry *e, uint64_t off, uint64_t end, int err)
 }
 
 int
-verify_block_locked(struct entry *e, uint64_t block)
+verify_look_locked(struct entry *e, uint64_t block, struct range *ret)
 {
 	struct range share = share_of(e, block);
 	uint32_t want, is = 0;
 	int r;
 
-	if (share.off == share.end || chunk_is_checked(&e->chunk, block) ||
+	*ret = share;
+	if (share.off == share.end ||
 	    !rangeset_has(&e->chunk.present, share.off, share.end) ||
 	    !chunk_get_crc(&e->chunk, block, &want))
-		return 0;
+		return 1;
 	r = sum(e, &share, &is);
 	if (r == -ENOMEM)
 		return r;
 	stats_add(&e->cache->stats, STAT_CHECKED_BLOCKS, 1);
-	if (r < 0 || is != want)
-		return verify_bad_locked(e, share.off, share.end, r);
-	chunk_set_checked(&e->chunk, block);
-	return 0;
+	return r == 0 && is != want ? -EBADMSG : r;
+}
+
+int
+verify_block_locked(struct entry *e, uint64_t block)
+{
+	struct range share;
+	int r;
+
+	if (chunk_is_checked(&e->chunk, block))
+		return 0;
+	r = verify_look_locked(e, block, &share);
+	if (r == 0)
+		chunk_set_checked(&e->chunk, block);
+	if (r >= 0 || r == -ENOMEM)
+		return r == -ENOMEM ? r : 0;
+	return verify_bad_locked(
+	    e, share.off, share.end, r == -EBADMSG ? 0 : r);
 }
 
 int

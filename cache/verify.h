@@ -17,6 +17,7 @@
 
 /* Opaque types. */
 struct entry;
+struct range;
 
 /**
  * verify_block_locked(e, block):
@@ -26,6 +27,14 @@ struct entry;
  *     nowhere else; -ENOMEM.
  */
 int verify_block_locked(struct entry *e, uint64_t block);
+
+/**
+ * verify_look_locked(e, block, ret):
+ * Compare it, and leave it as it is.  ${ret}: the share of the file in it.
+ * Returns: 0 it is as its CRC says; 1 there is nothing to compare, or no CRC;
+ *     -EBADMSG it is not; -EIO ... it cannot be read; -ENOMEM.
+ */
+int verify_look_locked(struct entry *e, uint64_t block, struct range *ret);
 
 /**
  * verify_edges_locked(e, off, end):

@@ -218,6 +218,14 @@ do_drop(struct control *c, struct client *client, json_t *request)
 	return deliver(c, client, request, DELIVERY_DROP);
 }
 
+static json_t *
+do_fsck(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request,
+	    json_is_true(json_object_get(request, "repair")) ? DELIVERY_REPAIR
+							     : DELIVERY_CHECK);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*run)(
@@ -233,6 +241,7 @@ static const struct {
 	{ "flush", do_flush },
 	{ "drop", do_drop },
 	{ "remount", do_remount },
+	{ "fsck", do_fsck },
 	{ "wait", do_wait },
 	{ "log_level", do_log_level },
 };

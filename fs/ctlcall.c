@@ -89,9 +89,10 @@ int
 ctlcall_send(
     struct ctlcall *call, const char *command, json_int_t from, const char *key)
 {
-	return ctlline_send_json(call->daemon.fd,
-	    json_pack("{s:s, s:s?, s:I, s:s?}", "cmd", command, "level",
-		call->level, "from", from, "key", key));
+	return ctlline_send_json(
+	    call->daemon.fd, json_pack("{s:s, s:s?, s:I, s:s?, s:b}", "cmd",
+				 command, "level", call->level, "from", from,
+				 "key", key, "repair", call->repair ? 1 : 0));
 }
 
 json_t *

@@ -35,6 +35,7 @@ struct ctlcall {
 	const char *take;   /* likewise */
 	bool as_json;
 	bool watch;            /* status: again and again */
+	bool repair;           /* fsck: mend what loses nothing */
 	struct ctlline daemon; /* its fd -1 while not connected */
 };
 

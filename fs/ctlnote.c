@@ -33,6 +33,13 @@ read_line(struct ctlcall *call)
 	return NULL;
 }
 
+static void
+take_end(struct ctlnote *note, json_t *line)
+{
+	note->found = json_integer_value(json_object_get(line, "found"));
+	note->mended = json_integer_value(json_object_get(line, "mended"));
+}
+
 /* Take ${line}; true: it is the last. */
 static bool
 take_line(struct ctlnote *note, json_t *line)
@@ -42,8 +49,7 @@ take_line(struct ctlnote *note, json_t *line)
 	if (json_is_array(line))
 		(void)json_array_extend(note->all, line);
 	else if (is_done)
-		note->found =
-		    json_integer_value(json_object_get(line, "found"));
+		take_end(note, line);
 	else if (note->show != NULL)
 		note->show(note->arg, line);
 	json_decref(line);
@@ -60,7 +66,7 @@ ctlnote_ask(struct ctlcall *call, struct ctlnote *note)
 	note->all = json_array();
 	if (r == 0)
 		r = ctlcall_connect(call);
-	if (r == 0)
+	if (r == 0) /* if it fails, the daemon ended, and reading tells */
 		(void)ctlcall_send(call, note->command, 0, buf_str(&text));
 	buf_fini(&text);
 	if (r < 0)
@@ -92,8 +98,10 @@ ctlnote_print(const struct ctlcall *call, const struct ctlnote *note)
 	}
 	json_array_foreach(note->all, i, one)
 	{
-		(void)printf("%s\t%s\t%s\n", text_of(one, "text"),
-		    text_of(one, "what"), text_of(one, "why"));
+		(void)printf("%s\t%s\t%s%s\n", text_of(one, "text"),
+		    text_of(one, "what"), text_of(one, "why"),
+		    json_is_true(json_object_get(one, "mended")) ? "\tmended"
+								 : "");
 	}
 	(void)fflush(stdout); /* before what is said of all; seen in the end */
 }

@@ -25,15 +25,16 @@ struct ctlnote {
 	const char *command;   /* of the daemon */
 	ctlnote_show_fn *show; /* NULL: nobody is told */
 	void *arg;
-	json_t *all;      /* owned: the notes; NULL before ctlnote_ask() */
-	json_int_t found; /* how many tell of harm */
+	json_t *all;       /* owned: the notes; NULL before ctlnote_ask() */
+	json_int_t found;  /* how many tell of harm, */
+	json_int_t mended; /* and how many were mended */
 };
 
 /* Ask for call->path and wait for the end: 0, or -1 and said. */
 int ctlnote_ask(struct ctlcall *call, struct ctlnote *note);
 
 /* Print the notes, a line each, or as JSON: the file, a tab, a word, a tab,
- * why. */
+ * why; and a tab and "mended". */
 void ctlnote_print(const struct ctlcall *call, const struct ctlnote *note);
 
 void ctlnote_fini(struct ctlnote *note);

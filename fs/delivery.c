@@ -125,6 +125,8 @@ add_note(void *arg, const struct cache_note *it)
 	json_t *more =
 	    json_pack("{s:s, s:s}", "what", it->what, "why", it->text);
 
+	if (more != NULL && it->is_mended)
+		(void)json_object_set_new(more, "mended", json_true());
 	if (line != NULL && json_object_update(line, more) < 0) {
 		json_decref(line);
 		line = NULL;
@@ -155,8 +157,9 @@ send_end(struct delivery *one, int r, const struct cache_key_call *call)
 		end = json_pack("{s:s}", "error",
 		    call->message[0] != '\0' ? call->message : strerror(-r));
 	else if (one->kind >= DELIVERY_FLUSH)
-		end = json_pack(
-		    "{s:b, s:I}", "done", 1, "found", (json_int_t)call->found);
+		end = json_pack("{s:b, s:I, s:I}", "done", 1, "found",
+		    (json_int_t)call->found, "mended",
+		    (json_int_t)call->mended);
 	else
 		end = json_pack("{s:b}", "done", 1);
 	/* A message may name a key, which may be no UTF-8. */

@@ -15,9 +15,10 @@
  *		its way; and [{"key": ..., "text": ..., "what": WORD, "why":
  *		TEXT}, ...], of what stays; again and again
  *	drop	likewise, of what keeps it from being dropped
+ *	fsck	likewise, of what is wrong; with "mended": true, if it was
  *	then	{"done": true}, or {"error": "..."}: all before is worth
- *		nothing.  Of flush and drop {"done": true, "found": N}: how
- *		many those are
+ *		nothing.  Of flush, drop and fsck {"done": true, "found": N,
+ *		"mended": N}: how many those are
  *
  * Threads: new, start and free from one thread.  Lock: a leaf.
  */
@@ -40,7 +41,9 @@ enum delivery_kind {
 	DELIVERY_KEYS,
 	DELIVERY_UPLOADS,
 	DELIVERY_FLUSH,
-	DELIVERY_DROP
+	DELIVERY_DROP,
+	DELIVERY_CHECK,
+	DELIVERY_REPAIR
 };
 
 /* The call of cache.h that does it. */
@@ -59,7 +62,7 @@ void deliveries_free(struct deliveries *d);
 
 /**
  * delivery_start(d, fd, kind, key):
- * Send what is under ${key} (of the latter two: a path) to ${fd}.
+ * Send what is under ${key} (of flush, drop, fsck: a path) to ${fd}.
  * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
  * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
  */

@@ -172,17 +172,17 @@ static int
 on_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
     struct waiter *w)
 {
-	static int (*const run[])(struct cache * c,
-	    struct cache_key_call * call, struct waiter * w) = {
-		[DELIVERY_GET] = cache_key_get,
+	static int (*const run[])(struct cache *, struct cache_key_call *,
+	    struct waiter *) = { [DELIVERY_GET] = cache_key_get,
 		[DELIVERY_KEYS] = cache_key_list,
 		[DELIVERY_UPLOADS] = cache_uploads_list,
 		[DELIVERY_FLUSH] = cache_send_all,
 		[DELIVERY_DROP] = cache_drop,
-	};
-	struct mount *m = arg;
+		[DELIVERY_CHECK] = cache_check,
+		[DELIVERY_REPAIR] = cache_check };
 
-	return run[kind](m->cache, call, w);
+	call->repair = kind == DELIVERY_REPAIR;
+	return run[kind](((struct mount *)arg)->cache, call, w);
 }
 
 /* The folder for caches, if cache= does not name one. */

@@ -15,6 +15,7 @@
 #include "fs/ctlconflict.h"
 #include "fs/ctldrop.h"
 #include "fs/ctlflush.h"
+#include "fs/ctlfsck.h"
 #include "fs/ctlodd.h"
 #include "fs/ctlstatus.h"
 #include "fs/ctltext.h"
@@ -189,6 +190,8 @@ static const struct {
 	    "send what is to be sent of it, and wait" },
 	{ "drop", ctldrop_run, TAKES_GIVEN,
 	    "forget what is cached of it, if S3 has all" },
+	{ "fsck", ctlfsck_run, TAKES_GIVEN,
+	    "check a mount or a cache folder; see --repair" },
 	{ "odd", ctlodd_run, TAKES_MOUNT,
 	    "keys of the bucket that have no path" },
 	{ "conflicts", ctlconflict_run, TAKES_MOUNT,
@@ -218,11 +221,12 @@ print_help(FILE *to)
 		(void)fprintf(to, "  %-28s %s\n", left, commands[i].help);
 	}
 	(void)fputs(
-	    "\n  PATH is a mount point, or a file or folder in a mount; it is "
-	    "the mount that\n  the working directory is in, if it is not "
-	    "given.\n"
+	    "\n  PATH is a mount point, or a file or folder in a mount (of fsck: "
+	    "a mount point\n  or a cache folder); where none is given, the "
+	    "mount that one is in.\n"
 	    "\n  --json         what a command says, for programs\n"
 	    "  --watch        status: again each second, until Ctrl-C\n"
+	    "  --repair       fsck: mend what loses nothing\n"
 	    "  --list PREFIX  odd: all keys of S3 that begin so, and their "
 	    "sizes\n"
 	    "  --get KEY      odd: what S3 has under a key\n"
@@ -332,6 +336,17 @@ word_option(struct ctlcall *call, const char *name)
 	return NULL;
 }
 
+/* Options without a word that another command has. */
+static int
+check_flags(struct ctlcall *call, const char *command)
+{
+	if (call->watch && strcmp(command, "status") != 0)
+		return usage_of_other("--watch", "status", command);
+	if (call->repair && strcmp(command, "fsck") != 0)
+		return usage_of_other("--repair", "fsck", command);
+	return 0;
+}
+
 /* Options that do not go together. */
 static int
 check_options(struct ctlcall *call, const char *command)
@@ -347,8 +362,6 @@ check_options(struct ctlcall *call, const char *command)
 		if (call->as_json && !word_options[i].has_json)
 			return usage("--json does not go with ", name);
 	}
-	if (call->watch && strcmp(command, "status") != 0)
-		return usage_of_other("--watch", "status", command);
 	if (call->get != NULL && call->list != NULL)
 		return usage("--get does not go with ", "--list");
 	if (call->output != NULL && call->get == NULL)
@@ -377,6 +390,8 @@ main(int argc, char **argv)
 			call.as_json = true;
 		} else if (strcmp(argv[i], "--watch") == 0) {
 			call.watch = true;
+		} else if (strcmp(argv[i], "--repair") == 0) {
+			call.repair = true;
 		} else if (strcmp(argv[i], "--help") == 0 ||
 			   strcmp(argv[i], "-h") == 0) {
 			print_help(stdout);
@@ -396,6 +411,8 @@ main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	r = check_options(&call, words[0]);
+	r = check_flags(&call, words[0]);
+	if (r == 0)
+		r = check_options(&call, words[0]);
 	return r != 0 ? r : run(&call, words, count);
 }

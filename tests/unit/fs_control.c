@@ -376,7 +376,8 @@ test_flush(void **state)
 	    "[{\"key\":null,\"text\":\"d/%FF\",\"what\":\"file\","
 	    "\"why\":\"why\"},{\"key\":\"\",\"text\":\"\","
 	    "\"what\":\"name\",\"why\":\"so\"}]");
-	assert_string_equal(read_line(fd), "{\"done\":true,\"found\":2}");
+	assert_string_equal(
+	    read_line(fd), "{\"done\":true,\"found\":2,\"mended\":0}");
 	(void)close(fd);
 }
 
