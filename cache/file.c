@@ -312,7 +312,9 @@ cache_file_copy(const struct cache_span *from, const struct cache_span *to,
 	return copy_bytes(from, to, len, w, ret_len);
 }
 
-/* The error that this handle was not told yet, once. */
+/* The error that this handle was not told yet, once; that another was first,
+ * each time: a process that was forked may be told before the one that wrote.
+ */
 static int
 untold(struct cache_file *f)
 {
@@ -320,7 +322,8 @@ untold(struct cache_file *f)
 	int r = 0;
 
 	lock_take(&e->lock);
-	if (f->errors_told != e->error_total)
+	if (f->errors_told != e->error_total ||
+	    (e->is_superseded && e->error == -ESTALE))
 		r = e->error;
 	f->errors_told = e->error_total;
 	lock_drop(&e->lock);

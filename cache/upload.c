@@ -514,6 +514,9 @@ upload_flush(struct entry *e, struct waiter *w)
 		writeback_bytes_locked(e);
 		r = waiter_wait_in(w == NULL ? &own : w, &e->waiters, &e->lock);
 	}
+	/* What lost a conflict is not awaited any more. */
+	if (r == 0 && e->is_superseded && e->error_total != errors)
+		r = e->error;
 	lock_drop(&e->lock);
 	if (w == NULL)
 		waiter_fini(&own);
