@@ -116,7 +116,8 @@ load_present(struct chunk *ch, uint64_t *ret_bytes)
 /*
  * After a crash the file may hold more than the database knows, or less: what
  * lies beyond the end of the file is not present, and what is not present
- * takes no room.
+ * takes no room.  Dirty bytes that are not there are nowhere: they stay
+ * present, so that who reads or sends them is told, and waits for no S3.
  */
 static void
 mend_file(struct chunk *ch)
@@ -129,6 +130,7 @@ mend_file(struct chunk *ch)
 	size = (uint64_t)st.st_size;
 	bytes = rangeset_bytes(&ch->present);
 	(void)rangeset_remove(&ch->present, size, UINT64_MAX);
+	(void)rangeset_add_all(&ch->present, &ch->dirty); /* has its memory */
 	if (rangeset_bytes(&ch->present) != bytes)
 		ch->is_changed = true;
 	if ((uint64_t)st.st_blocks * 512 <=
@@ -166,10 +168,7 @@ drop_partial_blocks(struct chunk *ch)
 		at = end;
 	}
 	/* What is dirty is nowhere else. */
-	for (size_t i = 0; r == 0 && i < ch->dirty.count; i++)
-		r = rangeset_add(&ch->present, ch->dirty.ranges[i].off,
-		    ch->dirty.ranges[i].end);
-	return r;
+	return r == 0 ? rangeset_add_all(&ch->present, &ch->dirty) : r;
 }
 
 int

@@ -168,6 +168,17 @@ rangeset_add(struct rangeset *rs, uint64_t off, uint64_t end)
 }
 
 int
+rangeset_add_all(struct rangeset *rs, const struct rangeset *other)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < other->count; i++)
+		r = rangeset_add(
+		    rs, other->ranges[i].off, other->ranges[i].end);
+	return r;
+}
+
+int
 rangeset_remove(struct rangeset *rs, uint64_t off, uint64_t end)
 {
 	struct range rest[2];

@@ -54,6 +54,9 @@ int rangeset_copy(struct rangeset *dst, const struct rangeset *src);
 /* Add [off, end), joining what it touches.  Returns: 0 or -ENOMEM. */
 int rangeset_add(struct rangeset *rs, uint64_t off, uint64_t end);
 
+/* Add all that is in ${other}.  Returns: likewise. */
+int rangeset_add_all(struct rangeset *rs, const struct rangeset *other);
+
 /* Take [off, end) out; a range cut in two needs memory: 0 or -ENOMEM.  To
  * cut off a tail (${end} UINT64_MAX) never needs memory. */
 int rangeset_remove(struct rangeset *rs, uint64_t off, uint64_t end);

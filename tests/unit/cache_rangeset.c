@@ -355,6 +355,28 @@ test_packed_random(void **state)
 	buf_fini(&b);
 }
 
+static void
+test_add_all(void **state)
+{
+	struct rangeset a, b;
+
+	(void)state;
+	rangeset_init(&a);
+	rangeset_init(&b);
+	assert_int_equal(rangeset_add(&a, 0, 10), 0);
+	assert_int_equal(rangeset_add_all(&a, &b), 0);
+	assert_int_equal(rangeset_bytes(&a), 10);
+	assert_int_equal(rangeset_add(&b, 5, 12), 0);
+	assert_int_equal(rangeset_add(&b, 20, 30), 0);
+	assert_int_equal(rangeset_add_all(&a, &b), 0);
+	check_form(&a);
+	assert_true(rangeset_has(&a, 0, 12));
+	assert_true(rangeset_has(&a, 20, 30));
+	assert_int_equal(rangeset_bytes(&a), 22);
+	rangeset_fini(&a);
+	rangeset_fini(&b);
+}
+
 int
 main(void)
 {
@@ -366,6 +388,7 @@ main(void)
 		cmocka_unit_test(test_packed_form),
 		cmocka_unit_test(test_packed_bad),
 		cmocka_unit_test(test_packed_random),
+		cmocka_unit_test(test_add_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
