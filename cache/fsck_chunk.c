@@ -322,6 +322,10 @@ check_unowned(struct one *o)
 
 	if (o->f->is_online && o->node >= o->f->cache->boot_number)
 		return 0; /* it is just being made */
+	/* A kill leaves it of a file that was removed: the next mount lets go
+	 * of it. */
+	if (!rangeset_is_empty(&o->dirty) && !o->f->is_clean)
+		return 0;
 	if (!rangeset_is_empty(&o->dirty))
 		return fsck_tell(o->f, &kept,
 		    "no name belongs to this chunk file, and S3 may not have "

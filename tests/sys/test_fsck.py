@@ -106,7 +106,7 @@ def test_chunk_files_that_are_gone_or_nobodys(s3, bucket, m):
     folder = Folder(m)
     folder.chunk(200_000).unlink()
     os.truncate(folder.chunk(200_001), 1000)
-    orphan = folder.add_orphan(2)
+    orphan = folder.add_orphan(1000)
     status, found, _ = fsck(m)
     assert (status, found) == (4, {("f", "missing"), ("g", "missing"),
                                    (orphan, "orphan")})
