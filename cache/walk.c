@@ -44,6 +44,7 @@ struct walk {
 	unsigned descents;        /* [lock] by which one came to it */
 	struct pager *pager;      /* owned; NULL: no walk */
 	char *base_prefix;        /* owned */
+	bool is_base_known;       /* it was listed, and is believed */
 	struct buf position;      /* the last key taken */
 	struct level *levels;     /* owned; [0] is the base */
 	size_t level_count;
@@ -169,9 +170,13 @@ begin(struct walk *k, const struct row *dir, const char *prefix)
 {
 	size_t base_len = strlen(prefix) - strlen(dir->name) - 1;
 	AUTO_FREE char *start_after = strndup(prefix, strlen(prefix) - 1);
-	int r;
+	AUTO(row_fini) struct row base = { 0 };
+	int r = db_row_by_id(k->cache->db, dir->parent, &base);
 
 	drop(k);
+	if (r < 0)
+		return r;
+	k->is_base_known = cache_is_fresh(k->cache, base.listed_ms);
 	k->base_prefix = strndup(prefix, base_len);
 	if (k->base_prefix == NULL || start_after == NULL)
 		return -ENOMEM;
@@ -254,7 +259,8 @@ take_key(struct walk *k, struct observe *o, const struct s3_listed *listed,
 			r = descend(k, o, &path, listed, sent_ms);
 			continue;
 		}
-		if (level.id == 0)
+		/* Not visible; or nothing that is new. */
+		if (level.id == 0 || (k->level_count == 1 && k->is_base_known))
 			return 0;
 		r = line_observe(o, level.id, listed, &path, sent_ms, &hidden);
 		/* By a directory that is alive, or not any more? */

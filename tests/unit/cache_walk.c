@@ -141,6 +141,34 @@ test_descent_in_vain(void **state)
 	assert_int_equal(s3->most_in_flight, 1);
 }
 
+/* What lies beside the directories is known: it is not seen anew, as that may
+ * have a young file asked for again. */
+static void
+test_beside(void **state)
+{
+	struct cache_attr attr, file;
+	uint64_t heads;
+
+	(void)state;
+	close_cache();
+	config.attrs = CACHE_ATTRS_POSIX;
+	open_cache();
+	put_tree(DIRS, "");
+	fake_put(s3, "t/z", 5000, 1);
+	fake_object(&s3->bucket, "t/z")->modified_ns = test_wall_ns(NULL);
+	assert_int_equal(list_dir("", 1), 1);
+	assert_int_equal(list_dir("t", DIRS + 1), 1);
+	assert_int_equal(cache_lookup(cache, ROOT, "t", NULL, &attr), 0);
+	assert_int_equal(cache_lookup(cache, attr.node, "z", NULL, &file), 0);
+	assert_int_equal(cache_getattr(cache, file.node, NULL, NULL, &file), 0);
+	atomic_fetch_add(&now_ms, 1);
+	assert_int_equal(list_dir("t/d0", EACH), 1);
+	assert_int_equal(list_dir("t/d9", EACH), 0);
+	heads = fake_count(s3, S3_HEAD_OBJECT);
+	assert_int_equal(cache_getattr(cache, file.node, NULL, NULL, &file), 0);
+	assert_int_equal(fake_count(s3, S3_HEAD_OBJECT), heads);
+}
+
 int
 main(void)
 {
@@ -150,6 +178,7 @@ main(void)
 		T(test_descent_of_pages),
 		T(test_one_step),
 		T(test_descent_in_vain),
+		T(test_beside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
