@@ -282,7 +282,7 @@ test_answered_meanwhile(void **state)
 	assert_int_equal(db_upload_put(cache->db, &left), 0);
 	close_cache();
 	open_cache();
-	assert_int_equal(sweep_begin(cache, "g", &begun), 0);
+	assert_int_equal(sweep_begin(cache, "g", NULL, &begun), 0);
 	fake_before(s3, answer);
 	assert_int_equal(sweep_run(cache), 0);
 	wait_for_uploads(0, 1);
