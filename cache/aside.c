@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/state.h"

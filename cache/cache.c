@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/cover.h"
 #include "cache/db.h"

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/entry.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/admin.h"
 #include "cache/entry.h"
 #include "cache/scope.h"
 #include "cache/state.h"

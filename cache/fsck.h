@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "cache/core.h"
 #include "cache/db.h"

@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "cache/admin.h"
 #include "cache/fsck.h"
 #include "s3/base/cleanup.h"
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/pager.h"
 #include "cache/trouble.h"

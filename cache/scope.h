@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/admin.h"
+
 /* Opaque types. */
 struct buf;
 struct cache;

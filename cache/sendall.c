@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/dir_recover.h"

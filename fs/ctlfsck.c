@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "fs/ctlcall.h"
 #include "fs/ctlnote.h"

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "fs/ctlline.h"
 #include "fs/delivery.h"
 #include "fs/keytext.h"

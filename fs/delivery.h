@@ -28,6 +28,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 
 #define DELIVERIES_MAX 4

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "fs/drain.h"
 #include "s3/base/lock.h"

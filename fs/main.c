@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "fs/control.h"
 #include "fs/daemon.h"

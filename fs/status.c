@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "fs/delivery.h"
 #include "fs/drain.h"
 #include "fs/mountinfo.h"

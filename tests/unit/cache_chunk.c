@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/chunk.h"
 #include "cache/core.h"
 #include "cache/db.h"

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/fetch_body.h"
 

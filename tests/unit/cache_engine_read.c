@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 
 #define ROOT CACHE_ROOT

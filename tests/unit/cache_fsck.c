@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/state.h"

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/cache_folder.h"
 
+#include "cache/admin.h"
 #include "s3/base/wait.h"
 
 #define SIZE (20 * MIB + 5)

@@ -8,6 +8,8 @@
  */
 #include "tests/unit/names_later.h"
 
+#include "cache/admin.h"
+
 static int
 move(const char *from, const char *to)
 {

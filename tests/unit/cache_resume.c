@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/chunk.h"
 
 #define PART  (5 * MIB)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "cache/entry.h"
 #include "cache/stage.h"
 #include "s3/base/wait.h"

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "s3/base/lock.h"
 #include "s3/base/wait.h"

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
 #include "fs/control.h"
 #include "fs/ctlsock.h"
 #include "fs/mountinfo.h"

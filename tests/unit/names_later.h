@@ -11,6 +11,8 @@
 
 #include "tests/unit/cache_names.h"
 
+#include "cache/admin.h"
+
 static inline int
 set_up_later(void **state)
 {
