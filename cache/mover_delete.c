@@ -45,6 +45,13 @@ take_end(struct batch *b, struct moved *moved, int err)
 	mover_count_deleted(b->mover);
 }
 
+/* Whether a key is done with: gone, or another's.  That is asked once more. */
+static bool
+is_over(int err, bool is_last)
+{
+	return err == 0 || err == -ENOENT || (err == -ESTALE && is_last);
+}
+
 /* What is to be tried again stays in the batch. */
 static void
 take_results(struct batch *b, int r, bool is_last)
@@ -55,7 +62,7 @@ take_results(struct batch *b, int r, bool is_last)
 		struct s3_delete *d = &b->deletes[i];
 		int err = r < 0 ? r : d->err;
 
-		if (err == 0 || err == -ENOENT || err == -ESTALE) {
+		if (is_over(err, is_last)) {
 			take_end(b, b->moved[i], err);
 		} else if (!is_last && err != -EACCES && err != -EINTR) {
 			b->moved[left] = b->moved[i];

@@ -211,6 +211,29 @@ put_back(struct file_move *f, const struct row *stub, int why)
 
 /* ---- the end ---- */
 
+/* Another version is said to be there: look again.  -EAGAIN: it is as before.
+ */
+static int
+delete_once(struct file_move *f)
+{
+	struct rename *m = f->rename;
+	int r = name_delete(m->cache, m->key, f->base.etag, NULL), there;
+
+	if (r != -ESTALE)
+		return r;
+	there = name_is_there(m->cache, m->key, f->base.etag);
+	if (there == 0)
+		return 0;
+	return there == 1 ? -EAGAIN : -ESTALE;
+}
+
+/* Whether a DELETE that ended so is not worth another, nor a look. */
+static bool
+is_known(int r)
+{
+	return r == 0 || r == -ESTALE || r == -EACCES;
+}
+
 /* Step 3. */
 static int
 delete_old(struct file_move *f, const struct row *stub)
@@ -218,18 +241,19 @@ delete_old(struct file_move *f, const struct row *stub)
 	struct rename *m = f->rename;
 	int r = -EIO, there = 1;
 
-	for (int i = 0; i < TRIES && r != 0 && r != -ESTALE && r != -EACCES;
-	     i++)
-		r = name_delete(m->cache, m->key, f->base.etag, NULL);
-	if (r != 0 && r != -ESTALE && r != -EACCES)
+	for (int i = 0; i < TRIES && !is_known(r); i++)
+		r = delete_once(f);
+	if (!is_known(r))
 		there = name_is_there(m->cache, m->key, f->base.etag);
 	if (there == 0 || there == -ESTALE)
 		r = there; /* it was deleted, whatever was said */
 	if (r == 0 || r == -ESTALE || there < 0)
 		rename_end(m, stub, r);
 	else
-		put_back(f, stub, r);
-	return r == -ESTALE ? 0 : r; /* another's: made after the rename */
+		put_back(f, stub, r == -EAGAIN ? -ESTALE : r);
+	if (r == -ESTALE)
+		return 0; /* another's: made after the rename */
+	return r == -EAGAIN ? -ESTALE : r;
 }
 
 /* What is asked of S3 before the row moves. */

@@ -334,6 +334,64 @@ test_rename_fails(void **state)
 	assert_false(fake_has(s3, "h"));
 }
 
+/* The object goes before its DELETE comes, which is refused for that. */
+static void
+remove_first(struct s3 *bucket, const struct s3_call *call)
+{
+	if (call->kind != S3_DELETE_OBJECT)
+		return;
+	fake_remove(bucket, call->key);
+	fake_fail(bucket, S3_DELETE_OBJECT, -ESTALE, 1);
+}
+
+/* It changes before its DELETE comes. */
+static void
+change_first(struct s3 *bucket, const struct s3_call *call)
+{
+	if (call->kind == S3_DELETE_OBJECT)
+		fake_put(bucket, call->key, 20, 2);
+}
+
+/* The DELETE of "g" is always refused. */
+static void
+refuse_g(struct s3 *bucket, const struct s3_call *call)
+{
+	if (call->kind == S3_DELETE_OBJECT && strcmp(call->key, "g") == 0)
+		fake_fail(bucket, S3_DELETE_OBJECT, -ESTALE, 1);
+}
+
+/* A DELETE is said to meet another version: what is there is looked at. */
+static void
+test_rename_meets_412(void **state)
+{
+	uint64_t node;
+
+	(void)state;
+	fake_put(s3, "f", 10, 1);
+	list_dir(ROOT);
+	node = get(ROOT, "f").node;
+	fake_fail(s3, S3_DELETE_OBJECT, -ESTALE, 1);
+	assert_int_equal(mv(ROOT, "f", ROOT, "g"), 0);
+	assert_cost((struct cost){ .copies = 1, .deletes = 2, .heads = 1 });
+	assert_false(fake_has(s3, "f"));
+	assert_false(exists(ROOT, "f"));
+	/* It is said again of what is as it was: nothing was done. */
+	fake_before(s3, refuse_g);
+	assert_int_equal(mv(ROOT, "g", ROOT, "h"), -ESTALE);
+	assert_int_equal(get(ROOT, "g").node, node);
+	assert_false(fake_has(s3, "h"));
+	fake_before(s3, remove_first);
+	assert_int_equal(mv(ROOT, "g", ROOT, "k"), 0);
+	assert_false(exists(ROOT, "g"));
+	/* Another's was made after the rename, and stays. */
+	fake_before(s3, change_first);
+	assert_int_equal(mv(ROOT, "k", ROOT, "l"), 0);
+	fake_before(s3, NULL);
+	assert_int_equal(get(ROOT, "l").node, node);
+	assert_int_equal(get(ROOT, "k").size, 20);
+	assert_int_equal(fake_size(s3, "l"), 10);
+}
+
 /* How a DELETE ended is not known: a HEAD tells, or the new name counts. */
 static void
 test_rename_unsure(void **state)
@@ -511,6 +569,7 @@ main(void)
 		T(test_rename_last),
 		T(test_rename_other_version),
 		T(test_rename_fails),
+		T(test_rename_meets_412),
 		T(test_rename_unsure),
 		T(test_rename_over_refused),
 		T(test_rename_dirty_refused),

@@ -308,6 +308,11 @@ test_deletes_fail(void **state)
 	fake_fail(s3, S3_DELETE_OBJECTS, -EIO, 1);
 	assert_int_equal(mv(ROOT, "d", ROOT, "g"), 0);
 	assert_int_equal(fake_objects(s3, "d/"), 0);
+	/* They are said to be others', once. */
+	fake_fail(s3, S3_DELETE_OBJECTS, -ESTALE, 1);
+	assert_int_equal(mv(ROOT, "g", ROOT, "h"), 0);
+	assert_int_equal(fake_objects(s3, "g/"), 0);
+	assert_int_equal(fake_objects(s3, "h/"), 10);
 }
 
 /* ---- who writes meanwhile ---- */
