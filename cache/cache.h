@@ -416,8 +416,8 @@ int cache_file_sync(struct cache_file *f, bool data, struct waiter *w);
 /**
  * cache_drain(c, w, ret_left):
  * Send all that is owed and wait; may be called again and again.
- * Returns: 0; -EIO: ${*ret_left} files are not in S3, each was named in the
- *     log; -EINTR.
+ * Returns: 0; -EIO: ${*ret_left} files are not in S3, or S3 refused changes of
+ *     names, which were taken back: each was named in the log; -EINTR.
  */
 int cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left);
 

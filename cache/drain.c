@@ -86,10 +86,18 @@ say_name(void *arg, const struct intent *it)
 	return true;
 }
 
+/* Of a drain that came to its end; ${refused}: names, before it. */
+static int
+result(struct cache *c, uint64_t left, uint64_t refused)
+{
+	return left > 0 || owed_refused(c) > refused ? -EIO : 0;
+}
+
 int
 cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 {
 	uint64_t files = 0, names = 0, attrs = 0, dirs = 0;
+	uint64_t refused = owed_refused(c);
 	struct waiter own;
 	int r;
 
@@ -112,5 +120,5 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 	if (attrs > 0)
 		(void)db_rows_pending(c->db, say_row, NULL); /* a log */
 	*ret_left = files + names + attrs + dirs;
-	return r == 0 && *ret_left > 0 ? -EIO : r;
+	return r == 0 ? result(c, *ret_left, refused) : r;
 }

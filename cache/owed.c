@@ -251,6 +251,17 @@ owed_count(struct cache *c, struct owed_counts *ret)
 	lock_drop(&o->lock);
 }
 
+uint64_t
+owed_refused(struct cache *c)
+{
+	uint64_t refused;
+
+	lock_take(&c->owed->lock);
+	refused = c->owed->refused;
+	lock_drop(&c->owed->lock);
+	return refused;
+}
+
 int
 owed_is_leaving(struct cache *c, uint64_t dir, const char *name, bool is_dir)
 {

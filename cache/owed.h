@@ -103,6 +103,9 @@ int owed_run_below(struct cache *c, uint64_t id, struct waiter *w);
 int owed_wait(
     struct cache *c, uint64_t dir, struct waiter *w, uint64_t *ret_left);
 
+/* How many S3 refused for good, and were taken back, since mount. */
+uint64_t owed_refused(struct cache *c);
+
 /* Whether S3 has what is called ${name} in directory ${dir} (an id) only until
  * a DELETE that we owe it: of a directory that was removed, and made anew.  1;
  * 0; -errno. */

@@ -106,6 +106,8 @@ end_run(struct owed *o, uint64_t id, int r)
 			o->lost = o->runs;
 			o->lost_dir = d->dir;
 			o->lost_err = r;
+			/* Else it was another that came first. */
+			o->refused += r != -ESTALE ? 1 : 0;
 		}
 		owed_remove_locked(o, d);
 	} else if (d != NULL) {

@@ -59,6 +59,7 @@ struct owed {
 	uint64_t lost;      /* [lock] the count of runs when one was refused */
 	uint64_t lost_dir;  /* [lock] where */
 	int lost_err;       /* [lock] and why */
+	uint64_t refused;   /* [lock] how many, by S3 */
 	int64_t wake_ms;    /* [lock] when the clock thread looks next */
 	unsigned fresh;     /* [lock] DELETEs since the last were gathered */
 	unsigned running;   /* [lock] tasks */

@@ -31,6 +31,7 @@ struct drain {
 	pthread_t finisher; /* [lock] */
 	int result;         /* [lock] */
 	uint64_t left;      /* [lock] */
+	uint64_t back;      /* [lock] names, since mount, as it began */
 };
 
 int
@@ -67,9 +68,13 @@ run(void *arg)
 int
 drain_start(struct drain *d)
 {
+	struct cache_stats st;
 	int r = 0;
 
+	cache_get_stats(d->cache, &st);
 	lock_take(&d->lock);
+	if (!d->is_running)
+		d->back = st.names_back;
 	if (!d->is_running) {
 		/* It has left the lock for the last time: at once. */
 		if (d->has_thread)
@@ -93,6 +98,7 @@ drain_look(struct drain *d, struct drain_state *ret)
 		.is_running = d->is_running,
 		.result = d->result,
 		.left = d->left,
+		.back = st.names_back - d->back,
 		.files = st.dirty_files,
 		.bytes = st.dirty_bytes,
 		.attrs = st.dirty_attrs,

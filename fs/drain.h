@@ -27,6 +27,7 @@ struct drain_state {
 	bool is_running;
 	int result;          /* of the last one: 0, -EIO, -EINTR */
 	uint64_t left;       /* files it could not bring to S3 */
+	uint64_t back;       /* changes of names that were taken back in it */
 	uint64_t files;      /* not in S3 now */
 	uint64_t bytes;      /* of them */
 	uint64_t attrs;      /* changed attributes to be sent */
@@ -50,7 +51,8 @@ void drain_look(struct drain *d, struct drain_state *ret);
  * Send what is owed and wait, for the last time.  SIGINT, SIGTERM and SIGQUIT
  * are blocked in all threads, and nobody else waits for them: SIGINT and
  * SIGQUIT end it; SIGTERM was the reason for it.
- * Returns: 0; -EIO; -EINTR: state.left files are not in S3.
+ * Returns: 0; -EIO; -EINTR: state.left files are not in S3, state.back names
+ *     are as before.
  */
 int drain_finish(struct drain *d, drain_fn *tell, void *arg);
 

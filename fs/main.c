@@ -432,11 +432,17 @@ drain(struct mount *m)
 	drain_look(m->drain, &state);
 	if (state.left == 0) /* it did not come to counting them */
 		state.left = state.files;
-	log_error("not in S3, and kept in '%s' for the next mount: %" PRIu64
-		  " files (%s)",
-	    m->options.cache, state.left, strerror(-r));
+	if (state.back > 0)
+		log_error("refused, and taken back: changes of %" PRIu64
+			  " names",
+		    state.back);
+	if (state.left > 0 || state.back == 0)
+		log_error("not in S3, and kept in '%s' for the next mount: "
+			  "%" PRIu64 " files (%s)",
+		    m->options.cache, state.left, strerror(-r));
 	control_tell(
-	    m->control, json_pack("{s:I}", "left", (json_int_t)state.left));
+	    m->control, json_pack("{s:I, s:I}", "left", (json_int_t)state.left,
+			    "back", (json_int_t)state.back));
 	return r;
 }
 

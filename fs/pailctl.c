@@ -103,6 +103,25 @@ drain(struct ctlcall *call)
 	return r;
 }
 
+/* What did not get through: files, and (${back}) changes of names. */
+static void
+print_left(const json_t *left, const json_t *back)
+{
+	json_int_t files = json_integer_value(left);
+	json_int_t names = json_integer_value(back);
+
+	if (names > 0)
+		(void)fprintf(stderr,
+		    "pailctl: refused, named in the log, and taken back: "
+		    "changes of %" JSON_INTEGER_FORMAT " names\n",
+		    names);
+	if (files > 0 || names == 0)
+		(void)fprintf(stderr,
+		    "pailctl: not in S3, named in the log, and kept for the "
+		    "next mount: %" JSON_INTEGER_FORMAT " files\n",
+		    files);
+}
+
 /* The mount is gone: the status of the daemon, which may send still. */
 static int
 wait_for_end(struct ctlcall *call)
@@ -121,11 +140,7 @@ wait_for_end(struct ctlcall *call)
 		if (is_over)
 			status = (int)json_integer_value(end);
 		else if (left != NULL)
-			(void)fprintf(stderr,
-			    "pailctl: not in S3, named in the log, and kept "
-			    "for the next mount: %" JSON_INTEGER_FORMAT
-			    " files\n",
-			    json_integer_value(left));
+			print_left(left, json_object_get(answer, "back"));
 		else if (lines++ % TOLD_A_LINE == 0)
 			print_progress(answer);
 		json_decref(answer);

@@ -357,6 +357,23 @@ def test_p8_refused(server, s3, bucket, proxy, mount):
     assert "gone" in stored.keys(s3, bucket)
 
 
+def test_p8_refused_at_the_end(server, s3, bucket, proxy, mount):
+    """Who unmounts is told, as of a file that S3 does not take."""
+    m = mounted(server, bucket, proxy, mount, FILES, sync="fsync",
+                write_delay=LONG_MS)
+    proxy.fault("status", op="DeleteObject.*|CopyObject", status=403,
+                code="AccessDenied")
+    os.unlink(m.path / "gone")
+    os.rename(m.path / "a", m.path / "b")
+    status, said = m.ctl("umount", str(m.path))
+    assert status == 1
+    assert "refused" in said and "2 names" in said, said
+    proxy.clear()
+    m.start()
+    assert sorted(os.listdir(m.path)) == sorted(
+        {key.split("/")[0] for key in FILES})
+
+
 def test_sync_of_the_directory(server, s3, bucket, proxy, mount):
     """fsync of a directory: its names are in S3."""
     m = mounted(server, bucket, proxy, mount, FILES, sync="fsync",
