@@ -256,8 +256,9 @@ on_done(struct s3_call *call)
 	list_append(&h->answered, &head->link);
 	post = !h->is_posted;
 	h->is_posted = true;
+	if (post)
+		h->job.run = finish;
 	lock_drop(&h->lock);
-	h->job.run = finish;
 	if (post)
 		worker_post(h->cache->worker, &h->job);
 }
