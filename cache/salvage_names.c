@@ -16,7 +16,7 @@
 #include "cache/state.h"
 #include "s3/base/buf.h"
 #include "s3/base/cleanup.h"
-#include "s3/limits.h"
+#include "s3/s3.h"
 
 #define DEPTH_MAX 512 /* directories above a file: keys have 1024 bytes */
 
