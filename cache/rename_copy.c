@@ -57,7 +57,8 @@ make_headers(struct file_move *f)
 		       (m->from.attr_state == ATTRS_METADIRTY || retyped);
 	if (!f->is_folded)
 		return 0;
-	headers_token(f->token);
+	/* Of the same family: known again when its answer was lost. */
+	headers_token_like(m->from.token, f->token);
 	f->sent.token = f->token;
 	if (m->now_ns != 0)
 		f->sent.ctime_ns = m->now_ns;

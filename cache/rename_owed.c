@@ -19,6 +19,7 @@
 #include "cache/claim.h"
 #include "cache/core.h"
 #include "cache/entry.h"
+#include "cache/headers.h"
 #include "cache/name.h"
 #include "cache/owed.h"
 #include "cache/removal.h"
@@ -202,8 +203,7 @@ is_own_copy(struct file_move *f)
 	if (name_look(m->cache, m->new_key, &look) == 0 &&
 	    (m->from.byte_state != BYTES_CLEAN || look.size == m->from.size))
 		same =
-		    (look.token != NULL &&
-			text_same(look.token, m->from.token)) ||
+		    headers_token_is_like(look.token, m->from.token) ||
 		    (look.etag != NULL && text_same(look.etag, m->from.etag));
 	if (same && text_replace(&f->made.etag, look.etag) < 0)
 		same = false;

@@ -161,3 +161,27 @@ def test_p1_written_after_a_rename_that_is_owed(s3, bucket, proxy, mount, sync):
 def settle(m):
     modes.settle(m)
     stored.wait_for(lambda: m.status()["cache"]["owed_renames"] == 0, "names")
+
+
+def test_p3_a_copy_with_attributes_is_known_again(s3, bucket, proxy, mount):
+    """It has neither the ETag nor the token of what it was made from."""
+    m = mount(bucket, proxy=proxy, ro=False, sync="fsync")
+    wanted = noise(9 << 20)
+    (m.path / "f").write_bytes(wanted)
+    settle(m)
+    m.remount(write_delay=5000)
+
+    def rename():
+        os.chmod(m.path / "f", 0o600)
+        os.rename(m.path / "f", m.path / "g")
+        fd = os.open(m.path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    kill_at(m, proxy, rename, "CopyObject", "after", key="g")
+    settle(m)
+    assert stored.keys(s3, bucket) == {"g": len(wanted)}
+    stored.check(s3, bucket, "g", m.path / "g", wanted)
+    assert stat.S_IMODE(os.stat(m.path / "g").st_mode) == 0o600
