@@ -192,7 +192,8 @@ class Worker:
                     manifest.may_be(synced)
                     self.call(os.fsync, fd)
                     manifest.acknowledge(synced)
-                    manifest.begin(f"{what} {path} : after fsync {n}", final)
+                    manifest.begin(f"{what} {path} : after fsync {n}", final,
+                                   written=[(path, bodies[n + 1])])
             self.call(os.close, fd)
         except BaseException:
             # A daemon that is not dead yet would take it for a close.

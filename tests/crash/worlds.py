@@ -83,12 +83,14 @@ class Manifest:
         left = self._take_left(found, where)
         for tree in [*self.begun, self.tree]:
             if not differences(tree, found):
+                is_old = tree is self.tree
                 self.tree = tree
-                is_old = tree is not self.begun[0] if self.begun else True
                 self.steps.append(f"  killed; {where}: as "
                                   + ("before" if is_old else "begun")
                                   + f", beside it {left}")
+                # Of what S3 has, the last writes before it may be lost.
                 if is_old and self.kept and not left and \
+                        self.written[0][0] not in self.tree and \
                         "unfinished" not in self.without:
                     raise Wrong(f"{where}: {self.written[0][0]}: what was "
                                 "written is not kept as .unfinished\n"
