@@ -22,11 +22,12 @@
 struct one {
 	struct fsck *f;
 	uint64_t node;
-	struct row row; /* owned: its owner; no name: there is none */
-	bool is_owed;   /* its dirty bytes are nowhere else */
-	char name[32];  /* "xx/NODE" */
-	uint64_t size;  /* of the file */
-	bool is_there;  /* the file */
+	struct row row;     /* owned: its owner; no name: there is none */
+	bool is_owed;       /* its dirty bytes are nowhere else */
+	char name[32];      /* "xx/NODE" */
+	uint64_t size;      /* of the file */
+	uint64_t base_size; /* of the object that counts still */
+	bool is_there;      /* the file */
 	struct rangeset present;
 	struct rangeset dirty; /* empty, unless is_owed */
 };
@@ -178,6 +179,15 @@ is_bad(int fd, const struct range *share, uint32_t want)
 	return crc32c(0, data, len) != want;
 }
 
+/* Whether S3 may not have a block: it is dirty, or no object lies under what
+ * was written, so that all of it is ours (facts.h). */
+static bool
+is_ours(const struct one *o, const struct range *share)
+{
+	return rangeset_has_any(&o->dirty, share->off, share->end) ||
+	       (o->is_owed && o->base_size == 0);
+}
+
 /* Take a block out: S3 has it.  Returns: whether it went. */
 static bool
 punch(struct one *o, const struct range *share)
@@ -185,7 +195,7 @@ punch(struct one *o, const struct range *share)
 	struct chunk chunk;
 	int r;
 
-	if (rangeset_has_any(&o->dirty, share->off, share->end))
+	if (is_ours(o, share))
 		return false;
 	r = chunk_open(o->f->cache, o->node, &chunk);
 	if (r < 0)
@@ -260,6 +270,7 @@ read_facts(struct one *o)
 	r = rangeset_unpack(facts.present, facts.present_len, &o->present);
 	if (r == 0)
 		r = rangeset_unpack(facts.dirty, facts.dirty_len, &o->dirty);
+	o->base_size = facts.base_size;
 	db_chunk_fini(&facts);
 	if (r < 0)
 		return r;
