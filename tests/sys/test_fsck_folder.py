@@ -145,6 +145,22 @@ def test_after_a_kill(s3, bucket, proxy, mount):
     assert not stored.exists(s3, bucket, "2")
 
 
+def test_after_a_kill_of_a_staged_file(bucket, proxy, mount):
+    """What is neither here nor under its name lies in a staging object."""
+    m = mount(bucket, proxy=proxy, ro=False, cache_size=16 * MIB,
+              free_space=0)
+    fd = os.open(m.path / "f", os.O_CREAT | os.O_RDWR)
+    for i in range(24):
+        os.pwrite(fd, noise(MIB, i), i * MIB)
+    m.kill9()
+    with pytest.raises(OSError):
+        os.close(fd)
+    status, found, said = fsck(m, Folder(m).path, "--repair")
+    assert status in (0, 1) and {word for _, word in found} <= {"orphan"}, said
+    m.start()
+    assert m.ctl("fsck", str(m.path))[0] == 0
+
+
 def test_a_damaged_database(s3, bucket, proxy, m):
     """Nothing is made of what it says; what it owes is kept."""
     folder = unsent(proxy, m, {"owed": 300_000})
