@@ -188,7 +188,7 @@ int cache_readlink(
 int cache_getxattr(struct cache *c, uint64_t node, const char *name,
     struct waiter *w, struct buf *ret);
 
-/* Append the names, each with its '\0', to ${ret}. */
+/* Append the names of stored ones, each with its '\0', to ${ret}. */
 int cache_listxattr(
     struct cache *c, uint64_t node, struct waiter *w, struct buf *ret);
 

@@ -95,12 +95,6 @@ cache_readlink(
 	return r;
 }
 
-/* What pailfs itself tells of an object. */
-static const char *const own_names[] = { "user.s3.etag", "user.s3.key",
-	"user.s3.state", "user.s3.storage-class", "user.s3.version-id" };
-
-#define OWN_COUNT (sizeof(own_names) / sizeof(own_names[0]))
-
 /* Whether it has bytes that S3 does not have, and that were found wrong. */
 static bool
 is_damaged(struct cache *c, uint64_t node)
@@ -117,7 +111,7 @@ is_damaged(struct cache *c, uint64_t node)
 	return damaged;
 }
 
-/* Its value; -ENODATA where it has none. */
+/* What pailfs itself tells of an object; -ENODATA where it has none. */
 static int
 own_value(
     struct cache *c, const struct row *row, const char *name, struct buf *ret)
@@ -181,12 +175,13 @@ cache_getxattr(struct cache *c, uint64_t node, const char *name,
 	return r;
 }
 
+/* Not our own: who copies a file would carry them along, and rsync -X remove
+ * what the other side has not. */
 int
 cache_listxattr(
     struct cache *c, uint64_t node, struct waiter *w, struct buf *ret)
 {
 	AUTO(row_fini) struct row row = { 0 };
-	struct buf value = BUF_INIT(S3_KEY_MAX + 256);
 	struct attrs a;
 	int r;
 
@@ -197,13 +192,6 @@ cache_listxattr(
 	for (size_t i = 0; r == 0 && i < a.xattr_count; i++)
 		r = buf_add(
 		    ret, a.xattrs[i].name, strlen(a.xattrs[i].name) + 1);
-	for (size_t i = 0; r == 0 && i < OWN_COUNT; i++) {
-		buf_clear(&value);
-		if (own_value(c, &row, own_names[i], &value) == 0)
-			r = buf_add(
-			    ret, own_names[i], strlen(own_names[i]) + 1);
-	}
 	attrs_fini(&a);
-	buf_fini(&value);
 	return r;
 }
