@@ -76,7 +76,7 @@ class Worker:
         self.dice = random.Random(f"{seed}/{number}")
         self.control = control
         self.weights = {k: v for k, v in WEIGHTS.items() if k not in without}
-        self.manifest = Manifest(without)
+        self.manifest = Manifest()
         self.serial = 0
         self.fd = -1
         self.fds = []           # of files that a kill left open
@@ -178,8 +178,12 @@ class Worker:
                 body.truncate(*edit)
             bodies.append(body)
         final = {**self.tree, path: Node(body, mode)}
+        # Before it is emptied, what an earlier close left is set aside: a
+        # kill between the two leaves that twice.
+        written = [(path, old.body)] if old and old.body != bodies[0] else []
         manifest.begin(f"{what} {path}: {edits}"[:300], final,
-                       written=[(path, bodies[0])])
+                       written=[*written, (path, bodies[0])],
+                       is_whole=old is None or flags & os.O_TRUNC != 0)
         fd = self.call(os.open, path, os.O_RDWR | os.O_CREAT | flags, 0o644,
                        dir_fd=self.fd)
         try:

@@ -5,7 +5,8 @@ A tree is {path: Node}.  A worker takes one step at a time, so a kill leaves
 few trees that are allowed: the one that was acknowledged last, and those that
 the step under way may have made of it.  Beside these, and only for the step
 under way, files NAME.unfinished-HOST-TIME may be there, each what its program
-had written by then, whole.
+had written by then: whole, if S3 had nothing of the file, else but for the
+last writes.
 """
 
 import os
@@ -41,21 +42,27 @@ class Wrong(AssertionError):
 class Manifest:
     """What one worker was told, and what it has begun."""
 
-    def __init__(self, without=()):
-        self.without = without  # checks that are left out
+    def __init__(self):
         self.tree = {}          # acknowledged
         self.begun = []         # other trees that are allowed
         self.written = []       # (path, Body) after each write of the step
         self.kept = 0           # of these, acknowledged and no older
+        self.is_whole = False   # they are of a file that S3 has nothing of
         self.tags = {}          # path: its tags, newest first
         self.steps = []         # all of them, in words
 
-    def begin(self, what, *trees, written=()):
-        """A step begins that may make one of ${trees} of what is there."""
+    def begin(self, what, *trees, written=(), is_whole=False):
+        """A step begins that may make one of ${trees} of what is there.
+
+        ${is_whole}: it writes a new file, or one that was emptied first, of
+        which a kill loses nothing.  Of another, the writes of the last quarter
+        of a second may be missing.
+        """
         self.steps.append(what)
         self.begun = list(trees)
         self.written = list(written)
         self.kept = 0
+        self.is_whole = is_whole
 
     @property
     def is_replacing(self):
@@ -88,10 +95,7 @@ class Manifest:
                 self.steps.append(f"  killed; {where}: as "
                                   + ("before" if is_old else "begun")
                                   + f", beside it {left}")
-                # Of what S3 has, the last writes before it may be lost.
-                if is_old and self.kept and not left and \
-                        self.written[0][0] not in self.tree and \
-                        "unfinished" not in self.without:
+                if is_old and self.kept and not left and self.is_whole:
                     raise Wrong(f"{where}: {self.written[0][0]}: what was "
                                 "written is not kept as .unfinished\n"
                                 + "\n".join(self.steps[-5:]))
@@ -114,10 +118,10 @@ class Manifest:
             if match["kind"] != "unfinished":
                 raise Wrong(f"{where}: {path}: a conflict with nobody\n"
                             + "\n".join(self.steps[-9:]))
-            # None of the writes that returned may be missing.
+            # None of the writes that returned may be missing (is_whole).
             keep = next((b for stem, b in self.written[self.kept:]
                          if stem == match["stem"] and b.is_of(body)), None)
-            if keep is None and "unfinished" in self.without:
+            if keep is None and not self.is_whole:
                 keep = self._as_found(path, body)
             if keep is None:
                 raise Wrong(f"{where}: {path} is not what was written: "

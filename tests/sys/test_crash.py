@@ -13,10 +13,8 @@ from tests.crash.campaign import Campaign, Site
 pytestmark = [pytest.mark.servers("versitygw"), pytest.mark.timeout(120)]
 own_build = pytest.mark.skipif(env.flavour() != "",
                                reason="it has a build of its own")
-MODES = ["close"]               # of sync=; seeds take turns
+MODES = ["close", "fsync", "local"]     # of sync=; seeds take turns
 KILLS = 5
-# What is left out of the run, kinds of steps and checks.
-WITHOUT = ("unfinished", "chmod")
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def site(server, s3, proxy, mount):
 
 def kill(site, seed):
     mode = MODES[seed % len(MODES)]
-    Campaign(site, seed, mode, without=WITHOUT).run(KILLS)
+    Campaign(site, seed, mode).run(KILLS)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -49,10 +47,9 @@ def test_p1_killed_at_each_point(site, tmp_path):
 @pytest.mark.parametrize("how", broken.WORK)
 def test_a_broken_build_is_found(site, how):
     with points.programs():
-        seed = broken.first_found(site, how, "close", 20, without=WITHOUT)
+        seed = broken.first_found(site, how, "close", 20)
         assert seed is not None, "nothing was found: nothing is proved"
-        assert broken.first_found(site, how, "close", seed + 1, False,
-                                  WITHOUT) is None
+        assert broken.first_found(site, how, "close", seed + 1, False) is None
 
 
 @pytest.mark.long
@@ -67,7 +64,7 @@ def test_p1_killed_hundreds_of_times(site, first):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("nth", [1, 2, 3])
-@pytest.mark.parametrize("mode", ["close", "fsync", "local"])
+@pytest.mark.parametrize("mode", MODES)
 def test_p1_killed_at_each_point_of_each_mode(site, mode, nth, tmp_path):
     """When it is passed for the first time, and later."""
     with points.programs():
