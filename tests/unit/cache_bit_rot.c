@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/admin.h"
+
 #define SIZE    UINT64_C(300000)
 #define AT_BYTE 200000 /* that is flipped: in the second block */
 
