@@ -365,6 +365,42 @@ test_copy_lost(void **state)
 	assert_owed(0, 0, 0);
 }
 
+/* Likewise of what was uploaded in parts, whose copy has another ETag, with
+ * attributes that went along, whose token is another, too. */
+static void
+test_copy_of_parts_lost(void **state)
+{
+	struct cache_set set = { .what = CACHE_SET_MODE, .mode = 0600 };
+	struct cache_file *f = create(ROOT, "a", "");
+	uint8_t *data = calloc(1, MIB);
+	struct cache_attr attr;
+
+	(void)state;
+	assert_non_null(data);
+	for (uint64_t off = 0; off < 9 * MIB; off += MIB)
+		assert_int_equal(
+		    cache_file_write(f, off, data, MIB, false, NULL), 0);
+	free(data);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	cache_file_close(f);
+	drain();
+	list_dir(ROOT);
+	assert_int_equal(
+	    cache_setattr(cache, get(ROOT, "a").node, NULL, &set, NULL, &attr),
+	    0);
+	assert_int_equal(move("a", "b"), 0);
+	fake_lose(s3, S3_COPY_OBJECT, 1);
+	fake_fail(s3, S3_HEAD_OBJECT, -EIO, 1);
+	(void)try_drain();
+	drain();
+	assert_int_equal(fake_size(s3, "b"), 9 * MIB);
+	assert_meta("b", "mode", "33152");
+	assert_false(fake_has(s3, "a"));
+	assert_int_equal(count_names("b.conflict-"), 0);
+	assert_clean(ROOT, "b");
+	assert_owed(0, 0, 0);
+}
+
 /* ---- the next mount ---- */
 
 static void
@@ -469,6 +505,7 @@ main(void)
 		T(test_delete_lost),
 		T(test_put_lost),
 		T(test_copy_lost),
+		T(test_copy_of_parts_lost),
 		T(test_next_mount),
 		T(test_next_mount_waits),
 		T(test_next_mount_after_loss),
