@@ -398,9 +398,10 @@ check_after(bool is_closed)
 	    key, sizeof(key), "%s", fake_has(s3, "f") ? "f" : name_beside());
 	if (is_closed)
 		assert_string_equal(key, "f");
-	if (key[0] == '\0')
-		return; /* nothing was written yet */
+	/* The first request is for a part that was written. */
+	assert_string_not_equal(key, "");
 	size = fake_size(s3, key);
+	assert_true(size >= 8 * MIB);
 	if (strcmp(key, "f") == 0)
 		assert_int_equal(size, SIZE);
 	assert_true(size <= SIZE);
@@ -420,6 +421,13 @@ kill_at_each(bool is_done)
 
 		crash_at(at, is_done);
 		is_closed = write_and_close();
+		/* The last request comes after the close. */
+		for (int i = 0; is_closed && i < ENDED; i++) {
+			if (crash.count >= crash.at ||
+			    fake_objects(s3, ".pailfs/") == 0)
+				break;
+			(void)usleep(10000);
+		}
 		/* What comes after the kill is told by nobody. */
 		is_closed = is_closed && crash.count < crash.at;
 		was_killed = mount_again();
@@ -447,6 +455,43 @@ test_killed_after(void **state)
 	kill_at_each(true);
 }
 
+static void
+wait_until_staged(const char *name)
+{
+	struct entry *e = entry_find(cache, get(ROOT, name).node);
+	bool is_staged = false;
+
+	assert_non_null(e);
+	for (int i = 0; !is_staged && i < ENDED; i++) {
+		lock_take(&e->lock);
+		is_staged = entry_is_staged(e) && !e->is_staging;
+		lock_drop(&e->lock);
+		(void)usleep(10000);
+	}
+	entry_put(e);
+	assert_true(is_staged);
+}
+
+/* All that was written lies in the staging object, and nothing came since. */
+static void
+test_killed_with_nothing_since(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	f = create_big("f");
+	fill(f, 1, 0, 10 * MIB);
+	assert_true(stage_hurry(cache));
+	wait_until_staged("f");
+	crash_at(1, false);
+	crash.count = 1;
+	copy_folder();
+	set_dead(true);
+	cache_file_close(f);
+	assert_true(mount_again());
+	check_after(false);
+}
+
 int
 main(void)
 {
@@ -461,6 +506,7 @@ main(void)
 		T(test_late_bytes),
 		T(test_killed_before),
 		T(test_killed_after),
+		T(test_killed_with_nothing_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
