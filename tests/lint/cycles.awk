@@ -5,7 +5,8 @@
 # behind it: the contract, which the whole layer may include.
 function module(p)
 {
-	if (p != "s3/s3.h" && p != "cache/cache.h")
+	if (p != "s3/s3.h" && p != "cache/cache.h" &&
+	    p != "cache/admin.h")
 		sub(/\.[ch]$/, "", p)
 	return p
 }

@@ -2,8 +2,7 @@
 /*
  * cache_engine_read.c - the whole layer, over an S3 in memory: bytes.
  *
- * Role:    test of the façade cache/cache.h: open, read, joined misses,
- *          errors, eviction, interrupts.
+ * Role:    test of cache/cache.h: open, read, misses, eviction, interrupts.
  */
 #include "tests/unit/cache_folder.h"
 
