@@ -10,6 +10,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cache/core.h"
+#include "cache/worker.h"
+#include "s3/base/wait.h"
+
 #define ROOT  CACHE_ROOT
 #define FILES 100
 #define MANY  600
@@ -127,13 +131,42 @@ test_one_each(void **state)
 	}
 }
 
-/* Until as many HEADs as these were asked for since ${since}. */
+struct barrier {
+	struct job job;
+	struct waiter *waiter;
+};
+
 static void
-wait_for_heads(uint64_t since, uint64_t count)
+run_barrier(struct job *job)
 {
-	for (int i = 0; i < 10000 && heads() - since < count; i++)
-		(void)usleep(1000);
-	assert_int_equal(heads() - since, count);
+	waiter_wake(((struct barrier *)(void *)job)->waiter);
+}
+
+/* Until all that was asked is answered and noted, and nothing more is asked for
+ * that. */
+static void
+settle(void)
+{
+	struct barrier b = { .job = { .run = run_barrier } };
+	struct s3_stats stats;
+	struct s3_call call;
+	struct waiter w;
+	uint64_t n;
+
+	waiter_init(&w);
+	b.waiter = &w;
+	do {
+		n = heads();
+		/* Behind all others on the net thread, and on the worker. */
+		s3_call_init(&call, S3_HEAD_BUCKET);
+		(void)s3_run(s3, &call, NULL);
+		s3_call_fini(&call);
+		waiter_reset(&w);
+		worker_post(cache->worker, &b.job);
+		(void)waiter_wait(&w, WAIT_FOREVER);
+		s3_get_stats(s3, &stats);
+	} while (stats.in_flight > 0 || heads() != n);
+	waiter_fini(&w);
 }
 
 /* Answers alone have more asked for, the further the more often somebody has
@@ -148,15 +181,20 @@ test_lead(void **state)
 	open_posix(MANY, &d);
 	n = heads();
 	look_at(d.nodes[0]);
-	wait_for_heads(n, 1 + 16);
+	settle();
+	assert_int_equal(heads() - n, 1 + 16);
 	look_at(d.nodes[17]);
-	wait_for_heads(n, 17 + 1 + 64);
+	settle();
+	assert_int_equal(heads() - n, 17 + 1 + 64);
 	look_at(d.nodes[82]);
-	wait_for_heads(n, 82 + 1 + 2 * 64);
+	settle();
+	assert_int_equal(heads() - n, 82 + 1 + 2 * 64);
 	look_at(d.nodes[211]);
-	wait_for_heads(n, 211 + 1 + 3 * 64);
+	settle();
+	assert_int_equal(heads() - n, 211 + 1 + 3 * 64);
 	look_at(d.nodes[404]);
-	wait_for_heads(n, MANY);
+	settle();
+	assert_int_equal(heads() - n, MANY);
 }
 
 /* What was asked ahead for the types of small objects alone does not count as
@@ -188,6 +226,7 @@ test_types_first(void **state)
 		(void)lookup(lookup(ROOT, "d"), name);
 	}
 	assert_int_equal(heads() - n, 20);
+	settle();
 	look_at(d.nodes[0]);
 	/* 16 ahead, but for those whose answers before are not noted yet. */
 	assert_in_range(heads() - n, 20 + 1 + 8, 20 + 1 + 16);
