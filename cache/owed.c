@@ -251,6 +251,20 @@ owed_count(struct cache *c, struct owed_counts *ret)
 	lock_drop(&o->lock);
 }
 
+void
+owed_took_back(struct cache *c, uint64_t dir, int why)
+{
+	struct owed *o = c->owed;
+
+	lock_take(&o->lock);
+	o->lost = o->runs + 1; /* by the run that goes on */
+	o->lost_dir = dir;
+	o->lost_err = why;
+	/* Else it was another that came first. */
+	o->refused += why != -ESTALE ? 1 : 0;
+	lock_drop(&o->lock);
+}
+
 uint64_t
 owed_refused(struct cache *c)
 {

@@ -103,6 +103,10 @@ int owed_run_below(struct cache *c, uint64_t id, struct waiter *w);
 int owed_wait(
     struct cache *c, uint64_t dir, struct waiter *w, uint64_t *ret_left);
 
+/* What was owed in directory ${dir} (an id) was taken back, for ${why}: who
+ * waits is told. */
+void owed_took_back(struct cache *c, uint64_t dir, int why);
+
 /* How many S3 refused for good, and were taken back, since mount. */
 uint64_t owed_refused(struct cache *c);
 

@@ -102,14 +102,7 @@ end_run(struct owed *o, uint64_t id, int r)
 	d = owed_find_locked(o, id);
 	o->runs++;
 	if (d != NULL && err == -ENOENT) {
-		if (r < 0) {
-			o->lost = o->runs;
-			o->lost_dir = d->dir;
-			o->lost_err = r;
-			/* Else it was another that came first. */
-			o->refused += r != -ESTALE ? 1 : 0;
-		}
-		owed_remove_locked(o, d);
+		owed_remove_locked(o, d); /* whatever it ended with */
 	} else if (d != NULL) {
 		d->is_running = false;
 		if (err == 0 && d->kind != it.kind) {

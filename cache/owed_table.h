@@ -56,14 +56,14 @@ struct owed {
 	struct list moves;  /* [lock] struct moving */
 	uint64_t added;     /* [lock] debts, ever */
 	uint64_t runs;      /* [lock] that ended */
-	uint64_t lost;      /* [lock] the count of runs when one was refused */
-	uint64_t lost_dir;  /* [lock] where */
-	int lost_err;       /* [lock] and why */
-	uint64_t refused;   /* [lock] how many, by S3 */
-	int64_t wake_ms;    /* [lock] when the clock thread looks next */
-	unsigned fresh;     /* [lock] DELETEs since the last were gathered */
-	unsigned running;   /* [lock] tasks */
-	bool is_stopping;   /* [lock] */
+	uint64_t lost; /* [lock] the count of runs when one was taken back */
+	uint64_t lost_dir; /* [lock] where */
+	int lost_err;      /* [lock] and why */
+	uint64_t refused;  /* [lock] how many, by S3 */
+	int64_t wake_ms;   /* [lock] when the clock thread looks next */
+	unsigned fresh;    /* [lock] DELETEs since the last were gathered */
+	unsigned running;  /* [lock] tasks */
+	bool is_stopping;  /* [lock] */
 	pthread_t clock;
 	bool has_clock;
 	struct waiter tick; /* of the clock thread */

@@ -111,6 +111,7 @@ come_back(struct cache *c, const struct row *row, const char *key, int why)
 	int r = removal_show(c, row);
 
 	stats_add(&c->stats, STAT_REFUSED_NAMES, 1);
+	owed_took_back(c, row->parent, why);
 	if (why == -ESTALE)
 		log_warn("'%s' was removed here, but another changed it "
 			 "meanwhile: it is back, as that one left it",

@@ -136,6 +136,7 @@ go_back(struct rename *m, bool is_changed, int why)
 		return r == -ENOMEM ? r : why;
 	}
 	stats_add(&c->stats, STAT_REFUSED_NAMES, 1);
+	owed_took_back(c, m->new_dir.id, why);
 	if (is_changed)
 		log_warn("'%s' was renamed to '%s' here, but another changed "
 			 "it meanwhile: it has its old name again",
