@@ -17,12 +17,13 @@
 
 #include <limits.h>
 
+/* Set by the test, looked at and counted on the net thread. */
 static struct {
-	char copy[80];  /* of the folder */
-	unsigned at;    /* of requests that change something: the last one */
-	bool is_done;   /* it still has its effect */
-	unsigned count; /* so far */
-	bool is_dead;
+	char copy[80];        /* of the folder */
+	_Atomic unsigned at;  /* of requests that change something: the last */
+	_Atomic bool is_done; /* it still has its effect */
+	_Atomic unsigned count; /* so far */
+	_Atomic bool is_dead;
 } crash;
 
 static inline bool

@@ -30,7 +30,7 @@
 struct fixture {
 	struct control *control;
 	struct mountinfo info;
-	int calls;
+	_Atomic int calls;
 };
 
 static json_t *
