@@ -513,6 +513,24 @@ let_go(struct writeback *wb)
 		free(LIST_ENTRY(l, struct due, link));
 }
 
+/* One that ends its last task may have begun another thread for the next. */
+static void
+join_threads(struct writeback *wb)
+{
+	unsigned joined = 0;
+
+	lock_take(&wb->lock);
+	while (joined < wb->thread_count) {
+		pthread_t thread = wb->threads[joined++];
+
+		lock_drop(&wb->lock);
+		(void)pthread_join(thread, NULL); /* it exists */
+		lock_take(&wb->lock);
+	}
+	wb->thread_count = 0;
+	lock_drop(&wb->lock);
+}
+
 void
 writeback_stop(struct writeback *wb)
 {
@@ -526,9 +544,7 @@ writeback_stop(struct writeback *wb)
 	if (wb->has_clock)
 		(void)pthread_join(wb->clock, NULL); /* it exists */
 	wb->has_clock = false;
-	for (unsigned i = 0; i < wb->thread_count; i++)
-		(void)pthread_join(wb->threads[i], NULL); /* likewise */
-	wb->thread_count = 0;
+	join_threads(wb);
 	let_go(wb);
 }
 
