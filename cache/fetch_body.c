@@ -123,6 +123,10 @@ take_in_block(struct fetch *f, uint64_t off, const void *data, size_t len)
 	int r;
 
 	lock_take(&e->lock);
+	if (f->is_cancelled) { /* since it was looked at: others are clean */
+		lock_drop(&e->lock);
+		return -ECANCELED;
+	}
 	changed = e->state != BYTES_CLEAN;
 	if (!changed)
 		list_append(&e->frozen, &frozen.link); /* no write here now */

@@ -13,6 +13,7 @@
 #include "cache/conflict.h"
 #include "cache/core.h"
 #include "cache/entry.h"
+#include "cache/fetch.h"
 #include "cache/flush.h"
 #include "cache/headers.h"
 #include "cache/parts.h"
@@ -233,6 +234,8 @@ finish(struct flush *f)
 	lock_take(&e->lock);
 	r = finish_row(f);
 	if (r == 0) {
+		/* Their bytes may be older than what is clean now. */
+		fetch_cancel_all(e);
 		(void)state_bytes_apply(&e->state, BYTES_ON_PUT_OK);
 		text_set(&e->etag, TAKE(f->out.etag));
 		text_set(&e->version_id, TAKE(f->out.version_id));
