@@ -299,11 +299,17 @@ owed_is_leaving(struct cache *c, uint64_t dir, const char *name, bool is_dir)
 
 /* ---- now ---- */
 
-/* Mark the debt of ${it} as running, once nobody else has.  1: it is not owed
- * any more. */
+/* Which debts of a row are meant. */
+enum which {
+	ANY_KIND,
+	MARK_ALONE
+};
+
+/* Mark the debt of ${it} as running, once nobody else has.  1: what is running
+ * is not what is meant. */
 static int
 begin_run(struct owed *o, const struct row *row, const struct intent *it,
-    struct waiter *w)
+    enum which which, struct waiter *w)
 {
 	struct debt *d;
 	int r = 0;
@@ -311,9 +317,12 @@ begin_run(struct owed *o, const struct row *row, const struct intent *it,
 	lock_take(&o->lock);
 	for (;;) {
 		d = want_locked(o, row, it->kind);
-		if (d == NULL || !d->is_running || r < 0)
+		if (d == NULL || !d->is_running || r != 0)
 			break;
-		r = waiter_wait_in(w, &o->idlers, &o->lock);
+		if (which == MARK_ALONE && d->kind != INTENT_MARK)
+			r = 1;
+		else
+			r = waiter_wait_in(w, &o->idlers, &o->lock);
 	}
 	if (r == 0 && d == NULL)
 		r = -ENOMEM;
@@ -325,24 +334,29 @@ begin_run(struct owed *o, const struct row *row, const struct intent *it,
 
 /* Once.  0 also if nothing is owed. */
 static int
-run_now(struct cache *c, uint64_t id, struct waiter *w)
+run_now(struct cache *c, uint64_t id, enum which which, struct waiter *w)
 {
 	AUTO(row_fini) struct row row = { 0 };
 	struct intent it = { 0 };
+	bool is_other = false;
 	int r = db_owed_get(c->db, id, &it);
 
-	if (r == 0)
+	if (r == 0 && which == MARK_ALONE)
+		is_other = it.kind != INTENT_MARK;
+	if (r == 0 && !is_other)
 		r = db_row_by_id(c->db, id, &row);
-	if (r == 0)
-		r = begin_run(c->owed, &row, &it, w);
-	if (r == 0)
+	if (r == 0 && !is_other) {
+		r = begin_run(c->owed, &row, &it, which, w);
+		is_other = r > 0;
+	}
+	if (r == 0 && !is_other)
 		r = owed_carry_out(c->owed, id, it.kind);
 	intent_fini(&it);
-	return r == -ENOENT ? 0 : r;
+	return is_other || r == -ENOENT ? 0 : r;
 }
 
-int
-owed_run(struct cache *c, uint64_t id, struct waiter *w)
+static int
+run_which(struct cache *c, uint64_t id, enum which which, struct waiter *w)
 {
 	struct waiter own;
 	int r = OWED_LATER;
@@ -352,10 +366,22 @@ owed_run(struct cache *c, uint64_t id, struct waiter *w)
 	else
 		waiter_reset(w);
 	for (int i = 0; r == OWED_LATER && i < TRIES; i++)
-		r = run_now(c, id, w == NULL ? &own : w);
+		r = run_now(c, id, which, w == NULL ? &own : w);
 	if (w == NULL)
 		waiter_fini(&own);
 	return r;
+}
+
+int
+owed_run(struct cache *c, uint64_t id, struct waiter *w)
+{
+	return run_which(c, id, ANY_KIND, w);
+}
+
+int
+owed_run_mark(struct cache *c, uint64_t id)
+{
+	return run_which(c, id, MARK_ALONE, NULL);
 }
 
 struct below {

@@ -91,7 +91,11 @@ void owed_forget(struct cache *c, uint64_t id);
  */
 int owed_run(struct cache *c, uint64_t id, struct waiter *w);
 
-/* Likewise all below directory ${id}. */
+/* Likewise the marker of directory ${id}, if that is owed and nothing else: its
+ * DELETE waits for those that are to come after the marker. */
+int owed_run_mark(struct cache *c, uint64_t id);
+
+/* As owed_run() all below directory ${id}. */
 int owed_run_below(struct cache *c, uint64_t id, struct waiter *w);
 
 /**

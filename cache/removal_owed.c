@@ -172,18 +172,6 @@ removal_is_held(struct cache *c, const struct row *row)
 
 /* ---- one ---- */
 
-/* The marker of a directory whose last entry leaves goes first. */
-static int
-run_marker(struct cache *c, uint64_t parent)
-{
-	struct intent it = { 0 };
-	int r = db_owed_get(c->db, parent, &it);
-	bool is_mark = r == 0 && it.kind == INTENT_MARK;
-
-	intent_fini(&it);
-	return is_mark ? owed_run(c, parent, NULL) : r == -ENOENT ? 0 : r;
-}
-
 /* What must be over before. */
 static int
 run_first(struct cache *c, const struct row *row, const struct intent *it)
@@ -192,8 +180,9 @@ run_first(struct cache *c, const struct row *row, const struct intent *it)
 
 	if (r > 0)
 		r = owed_run(c, it->follows, NULL);
+	/* The marker of a directory whose last entry leaves goes first. */
 	if (r == 0)
-		r = run_marker(c, row->parent);
+		r = owed_run_mark(c, row->parent);
 	if (r == 0 && row->kind == ROW_DIR)
 		r = owed_run_below(c, row->id, NULL);
 	return r;
