@@ -277,6 +277,14 @@ chunk_flush(struct chunk *ch)
 	return r;
 }
 
+void
+chunk_unstored(struct chunk *ch)
+{
+	ch->is_changed = true;
+	for (struct list *l = ch->pages.next; l != &ch->pages; l = l->next)
+		LIST_ENTRY(l, struct crc_page, link)->is_changed = true;
+}
+
 int
 chunk_flush_sent(struct chunk *ch, uint64_t size)
 {

@@ -67,6 +67,10 @@ void chunk_close(struct chunk *ch);
 /* Write the facts to the database if they changed. */
 int chunk_flush(struct chunk *ch);
 
+/* A transaction with a chunk_flush() or chunk_flush_sent() in it was rolled
+ * back: the next one writes all again. */
+void chunk_unstored(struct chunk *ch);
+
 /* Within a transaction: write them as they are when S3 has all ${size} bytes;
  * and after it, that it is so. */
 int chunk_flush_sent(struct chunk *ch, uint64_t size);

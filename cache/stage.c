@@ -197,7 +197,7 @@ adopt_locked(struct flush *f, uint64_t id)
 	if (r < 0) {
 		e->chunk.dirty = dirty;
 		e->chunk.base_size = base_size;
-		e->chunk.is_changed = true;
+		chunk_unstored(&e->chunk);
 		return r;
 	}
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES, rangeset_bytes(&dirty));

@@ -132,8 +132,10 @@ begin_row(struct flush *f)
 	if (r == 0) /* this generation is owed now, whole */
 		r = snapshot_drop_locked(e);
 	r = change_end(&ch, r);
-	if (r < 0)
+	if (r < 0) {
+		chunk_unstored(&e->chunk);
 		return r;
+	}
 	snapshot_over_locked(e);
 	e->mtime_ns = 0;
 	if (e->state == BYTES_UNSURE)
@@ -208,7 +210,9 @@ finish_row(struct flush *f)
 	if (r == 0)
 		r = chunk_flush_sent(&f->entry->chunk, f->size);
 	r = change_end(&ch, r);
-	if (r == 0 && f->stale_attrs)
+	if (r < 0)
+		chunk_unstored(&f->entry->chunk);
+	else if (f->stale_attrs)
 		writeback_attrs(f->cache, f->row.id);
 	return r;
 }

@@ -67,6 +67,8 @@ mark_row(struct entry *e)
 	if (r == 0) /* how much of the object counts */
 		r = chunk_flush(&e->chunk);
 	r = change_end(&ch, r);
+	if (r < 0)
+		chunk_unstored(&e->chunk);
 	return r == 0 ? state_bytes_apply(&e->state, BYTES_ON_WRITE) : r;
 }
 

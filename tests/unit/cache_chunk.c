@@ -183,6 +183,29 @@ test_sent(void **state)
 	close_chunk();
 }
 
+/* What a transaction that was rolled back stored is stored by the next one. */
+static void
+test_rolled_back(void **state)
+{
+	uint32_t crc[DB_CRC_PAGE];
+
+	(void)state;
+	open_chunk();
+	assert_int_equal(chunk_flush(&chunk), 0);
+	fill(0, BLOCK);
+	chunk_set_crc(&chunk, 0, 77);
+	assert_int_equal(db_begin(cache->db), 0);
+	assert_int_equal(chunk_flush(&chunk), 0);
+	db_rollback(cache->db);
+	chunk_unstored(&chunk);
+	assert_int_equal(db_crc_get(cache->db, NODE, 0, crc), -ENOENT);
+	assert_int_equal(chunk_flush(&chunk), 0);
+	expect_facts(0, false);
+	assert_int_equal(db_crc_get(cache->db, NODE, 0, crc), 0);
+	assert_int_equal(crc[0], 77);
+	close_chunk();
+}
+
 static void
 test_crc_over_reopen(void **state)
 {
@@ -435,6 +458,7 @@ main(void)
 		T(test_tail_over_reopen),
 		T(test_crash),
 		T(test_sent),
+		T(test_rolled_back),
 		T(test_crc_over_reopen),
 		T(test_punch),
 		T(test_punch_part),
