@@ -60,6 +60,7 @@ cover_commit_locked(struct entry *e)
 		snapshot_over_locked(e);
 		e->has_intent = true;
 		e->covered_generation = e->generation;
+		e->kept_generation = e->generation;
 	} else {
 		chunk_unstored(&e->chunk);
 	}

@@ -109,6 +109,7 @@ load_intents(struct entry *e)
 	if (r == 0) {
 		e->dirty_ms = owed.made_ms;
 		e->synced_generation = e->generation; /* perhaps */
+		e->kept_generation = e->generation;
 	}
 	db_intent_fini(&owed);
 	if (r == 0) {

@@ -15,10 +15,22 @@
 #include "cache/writeback.h"
 #include "s3/base/log.h"
 
+/*
+ * A clone, or one that was staged, is S3's to keep: it is waited for, also if
+ * it was refused before.  A conflict's loser is kept here, with its base.
+ */
+static bool
+is_for_s3(const struct entry *e)
+{
+	return e->base_key != NULL && !e->is_unlinked &&
+	       e->sent_generation < e->generation &&
+	       e->kept_generation < e->generation;
+}
+
 int
 sync_close(struct entry *e, struct waiter *w)
 {
-	bool is_clone;
+	bool for_s3;
 	int r = 0;
 
 	if (e->cache->config.sync == CACHE_SYNC_CLOSE)
@@ -27,11 +39,11 @@ sync_close(struct entry *e, struct waiter *w)
 	if (r < 0)
 		return r;
 	lock_take(&e->lock);
-	is_clone = e->base_key != NULL && cover_is_needed(e);
-	if (!is_clone)
+	for_s3 = is_for_s3(e);
+	if (!for_s3)
 		r = cover_locked(e);
 	lock_drop(&e->lock);
-	return is_clone ? upload_flush(e, w) : r;
+	return for_s3 ? upload_flush(e, w) : r;
 }
 
 bool

@@ -3,13 +3,14 @@
  * cache_again.c - what failed once is not called done when it is asked again.
  *
  * Role:    test of fsync and close in cache/sync.c, cover.c, upload.c, write.c
- *          and chunk.c, where a commit of the database failed before.
+ *          and chunk.c, where a commit of the database or S3 failed before.
  *          The program's own pwrite() refuses what goes to the log of the
  *          database, which has the commit rolled back.
  */
 #include "tests/unit/cache_names.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -142,6 +143,54 @@ test_change(void **state)
 	cache_file_close(f);
 }
 
+/* ---- S3 ---- */
+
+/* The bytes of a clone are S3's to keep: nothing is safe before it has them,
+ * however often it refuses. */
+static void
+refuse_clone(enum cache_sync sync)
+{
+	struct cache_file *from = open_stored(sync);
+	struct cache_file *to = create(ROOT, "g", "");
+	uint64_t len = 0;
+
+	assert_int_equal(cache_file_copy(&(struct cache_span){ from, 0 },
+			     &(struct cache_span){ to, 0 }, 10, NULL, &len),
+	    0);
+	fake_fail(s3, S3_COPY_OBJECT, -EACCES, UINT_MAX);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cache_file_sync(to, false, NULL), -EACCES);
+		assert_int_equal(cache_file_flush(to, NULL), -EACCES);
+	}
+	fake_fail(s3, S3_COPY_OBJECT, 0, 0);
+	assert_int_equal(cache_file_sync(to, false, NULL), 0);
+	assert_int_equal(cache_file_flush(to, NULL), 0);
+	assert_object("g", "some bytes");
+	cache_file_close(from);
+	cache_file_close(to);
+}
+
+static void
+test_clone_close(void **state)
+{
+	(void)state;
+	refuse_clone(CACHE_SYNC_CLOSE);
+}
+
+static void
+test_clone_fsync(void **state)
+{
+	(void)state;
+	refuse_clone(CACHE_SYNC_FSYNC);
+}
+
+static void
+test_clone_local(void **state)
+{
+	(void)state;
+	refuse_clone(CACHE_SYNC_LOCAL);
+}
+
 #undef T
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up_again, tear_down)
 
@@ -152,6 +201,9 @@ main(void)
 		T(test_fsync),
 		T(test_upload),
 		T(test_change),
+		T(test_clone_close),
+		T(test_clone_fsync),
+		T(test_clone_local),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
