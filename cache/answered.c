@@ -29,6 +29,15 @@ answered_note(struct answered *a, uint64_t node, int64_t now_ms)
 	lock_drop(&a->lock);
 }
 
+void
+answered_forget(struct answered *a, uint64_t node)
+{
+	lock_take(&a->lock);
+	if (a->slots[node % ANSWERED_SLOTS].node == node)
+		a->slots[node % ANSWERED_SLOTS].node = 0;
+	lock_drop(&a->lock);
+}
+
 bool
 answered_is_new(struct answered *a, uint64_t node, int64_t now_ms)
 {

@@ -34,6 +34,9 @@ void answered_fini(struct answered *a);
 /* S3 was asked about ${node}, and the kernel is told so at ${now_ms}. */
 void answered_note(struct answered *a, uint64_t node, int64_t now_ms);
 
+/* What was answered about ${node} counts no more. */
+void answered_forget(struct answered *a, uint64_t node);
+
 /* Whether that was just now. */
 bool answered_is_new(struct answered *a, uint64_t node, int64_t now_ms);
 

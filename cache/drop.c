@@ -65,6 +65,19 @@ refuse(struct dropping *d)
 
 /* ---- what it has ---- */
 
+/*
+ * What headers said is asked for again.  Of a file it stays until then: who
+ * has it open may write it, and what is sent then carries its attributes.
+ */
+static void
+doubt_attrs(struct row *row)
+{
+	if (row->kind != ROW_FILE)
+		fill_clear(row);
+	else if (row->attrs != ROW_ATTRS_NONE)
+		row->attrs = ROW_ATTRS_FRESH;
+}
+
 /* Believe the row no longer.  1: it was changed meanwhile. */
 static int
 doubt(struct cache *c, uint64_t id, struct row *ret)
@@ -78,7 +91,7 @@ doubt(struct cache *c, uint64_t id, struct row *ret)
 		r = 1;
 	if (r == 0) {
 		if (id != CACHE_ROOT) /* it has none, and is always there */
-			fill_clear(ret);
+			doubt_attrs(ret);
 		ret->seen_ms = 0;
 		ret->listed_ms = 0;
 		/* What was asked for before tells nothing. */
@@ -99,6 +112,7 @@ drop_row(struct cache *c, uint64_t id)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	answered_forget(&c->answered, row.node);
 	if (row.kind != ROW_DIR)
 		entries_forget(c, row.node);
 	if (c->hooks.changed == NULL)
