@@ -90,6 +90,8 @@ struct entry {
 	struct list waiters;    /* [e] struct waiter: for any of these */
 	struct upload *upload;  /* [e] its multipart upload, NULL: none */
 	uint64_t upload_count;  /* [e] how many there were */
+	bool has_sender;        /* [e] the upload is some flush's, stage's or
+				   abandon's: parts_enter() */
 	int error;              /* [e] the last that an upload ended with */
 	unsigned error_count;   /* [e] how often in a row */
 	unsigned error_total;   /* [e] how often since it is in memory */

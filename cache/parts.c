@@ -71,6 +71,25 @@ parts_wait_locked(struct entry *e)
 	waiter_fini(&w);
 }
 
+void
+parts_enter(struct entry *e)
+{
+	lock_take(&e->lock);
+	while (e->has_sender)
+		parts_wait_locked(e);
+	e->has_sender = true;
+	lock_drop(&e->lock);
+}
+
+void
+parts_leave(struct entry *e)
+{
+	lock_take(&e->lock);
+	e->has_sender = false;
+	waiter_wake_all(&e->waiters);
+	lock_drop(&e->lock);
+}
+
 /* ---- begin ---- */
 
 /* CreateMultipartUpload with the attributes of ${row}. */

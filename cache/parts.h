@@ -49,6 +49,14 @@ uint64_t parts_done_bytes_locked(const struct entry *e);
  * go on with it.  Before sweep_run().  Locks: none. */
 void parts_resume(struct entry *e);
 
+/* From here to parts_leave() nobody else sends, ends or aborts the upload of
+ * ${e}, whatever key he has marked busy: that is another one's after a rename
+ * of a directory.  Waits for whoever does.  After the key is marked, and before
+ * a range is frozen; who has entered waits for no mark of a file. parts_flush()
+ * and all below are for who has entered.  Locks: none. */
+void parts_enter(struct entry *e);
+void parts_leave(struct entry *e);
+
 /* What of a new file went up, or is about to, for plan_make().  Memory:
  * ${ret} is owned.  Locks: the entry's is held, and given up if S3 is asked.
  * Returns: 0; -ENOMEM; -errno of S3. */

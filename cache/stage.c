@@ -305,6 +305,7 @@ stage_busy(struct entry *e)
 	bool may, is_whole, is_gone;
 	int r = 0;
 
+	parts_enter(e);
 	lock_take(&e->lock);
 	list_append(&e->frozen, &frozen.link);
 	may = may_stage(e);
@@ -319,6 +320,7 @@ stage_busy(struct entry *e)
 	lock_take(&e->lock);
 	list_remove(&frozen.link);
 	lock_drop(&e->lock);
+	parts_leave(e);
 	return r;
 }
 

@@ -61,7 +61,8 @@ bool stage_hurry(struct cache *c);
 
 /**
  * stage_now(e, is_whole):
- * Stage ${e} here and now.  The caller has marked its key busy and frozen it.
+ * Stage ${e} here and now.  The caller has marked its key busy, entered
+ * (parts_enter()) and frozen it.
  * ${is_whole}: all of it is here, and its base is not to be asked.
  * Locks: none is held.
  * Returns: 0; -ESTALE its base cannot be had; -ENAMETOOLONG; -errno.

@@ -428,6 +428,7 @@ flush_once(struct entry *e, bool *ret_moved)
 	if (r == 0)
 		r = claim_take_file(e, f.key);
 	stats_add(&e->cache->stats, STAT_UPLOADS, 1);
+	parts_enter(e);
 	if (r == 0)
 		r = begin(&f);
 	*ret_moved = r == -EAGAIN;
@@ -443,9 +444,7 @@ flush_once(struct entry *e, bool *ret_moved)
 	lock_drop(&e->lock);
 	/* Before it is told: who waited for it finds the key free. */
 	keylock_drop(&e->cache->keylocks, &f.keylock);
-	lock_take(&e->lock);
-	waiter_wake_all(&e->waiters);
-	lock_drop(&e->lock);
+	parts_leave(e);
 	settle_fini(&f.out);
 	row_fini(&f.row);
 	free(f.key);
