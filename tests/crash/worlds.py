@@ -121,6 +121,8 @@ class Manifest:
             # None of the writes that returned may be missing (is_whole).
             keep = next((b for stem, b in self.written[self.kept:]
                          if stem == match["stem"] and b.is_of(body)), None)
+            if keep is None:
+                keep = self._cut(match["stem"], body)
             if keep is None and not self.is_whole:
                 keep = self._as_found(path, body)
             if keep is None:
@@ -131,6 +133,16 @@ class Manifest:
             for tree in [self.tree, *self.begun]:
                 tree[path] = Node(keep, 0)
         return left
+
+    def _cut(self, stem, body):
+        """Return what was written, if it ends within the write under way.
+
+        The kernel may send one in two, and the kill come between.
+        """
+        kept = [b for name, b in self.written[self.kept:] if name == stem]
+        cuts = (b.truncate(len(body)) for b in kept[1:3]
+                if kept[0].size < len(body) < b.size)
+        return next((b for b in cuts if b.is_of(body)), None)
 
     def _as_found(self, path, body):
         """Return what was kept as a Body, if each byte was written once."""
