@@ -380,10 +380,8 @@ static int
 apply_set(void *arg, struct row *row)
 {
 	const struct setting *s = arg;
-	struct cache_attr attr;
 
-	view_attr(s->cache, row, &attr);
-	apply(s->cache, row, attr.mode & S_IFMT, s->set);
+	apply(s->cache, row, view_type(row), s->set);
 	return 0;
 }
 

@@ -29,8 +29,8 @@ view_is_pending(const struct row *row)
 	       state_bytes_is_pending((enum state_bytes)row->byte_state);
 }
 
-static uint32_t
-type_of(const struct row *row)
+uint32_t
+view_type(const struct row *row)
 {
 	switch (row->kind) {
 	case ROW_UNKNOWN:
@@ -126,7 +126,7 @@ view_attr(struct cache *c, const struct row *row, struct cache_attr *ret)
 		.ctime_ns = row->ctime_ns != 0 ? row->ctime_ns : mtime,
 		.valid_ms = valid_ms(c, row),
 	};
-	ret->mode = type_of(row);
+	ret->mode = view_type(row);
 	if (ret->mode != 0)
 		ret->mode |= permissions(config, row);
 	if (row->kind == ROW_SYMLINK && row->target != NULL)

@@ -22,7 +22,10 @@ bool view_is_visible(const struct row *row);
 /* Whether an intent is pending: observations leave the row alone. */
 bool view_is_pending(const struct row *row);
 
-/* Fill in all of ${ret}. */
+/* What it is: a bit of S_IFMT; 0: not known. */
+uint32_t view_type(const struct row *row);
+
+/* Fill in all of ${ret}.  Of a directory, the database is asked. */
 void view_attr(struct cache *c, const struct row *row, struct cache_attr *ret);
 
 /* Append the key of the row (a directory's with its '/').  -ENAMETOOLONG,
