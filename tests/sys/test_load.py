@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load as others make it: no call fails, no byte is wrong, nothing is left.
 
-fio that verifies what it wrote, dbench, postmark, stress-ng's class
+fio that verifies what it wrote, dbench, stress-ng's class
 filesystem, and random calls of several processes on one tree.
 """
 
@@ -65,19 +65,6 @@ def test_dbench(s3, bucket, m):
     assert "clients/client1/" in folders
     assert compare(m, s3, bucket) == {}
     assert set(stored.keys(s3, bucket)) == folders
-
-
-def test_postmark(s3, bucket, m, tmp_path):
-    """A mail server's: small files come, grow and go."""
-    (tmp_path / "config").write_text(
-        f"set location {m.path}\nset number 60\nset transactions 150\n"
-        "set size 500 20000\nset subdirectories 4\nrun\nquit\n")
-    # It makes names of memory that it has not cleared.
-    said = run("env", "MALLOC_PERTURB_=255", "postmark", tmp_path / "config",
-               timeout=200).decode()
-    assert "Error" not in said and "Deleting subdirectories...Done" in said
-    m.umount()
-    assert stored.keys(s3, bucket) == {}
 
 
 # Not of the class filesystem, or of nothing on the mount: binderfs,

@@ -30,7 +30,7 @@ packages_demo=(fuse3 ca-certificates python3 python3-venv ffmpeg tree procps
 	media-types)
 packages_bench=(s3fs)
 packages_check=(libcmocka-dev git rsync sqlite3 fio nginx attr tar e2fsprogs s3fs
-	dbench postmark stress-ng
+	dbench stress-ng
 	util-linux vim patch unzip perl universal-ctags pmccabe cppcheck mandoc shellcheck
 	codespell clang libclang-rt-dev)
 
