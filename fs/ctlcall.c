@@ -96,6 +96,24 @@ ctlcall_send(
 }
 
 json_t *
+ctlcall_line(struct ctlcall *call, const char *what, const char *name)
+{
+	json_t *line = NULL;
+	int r = ctlline_read(&call->daemon, &line);
+	const char *error = json_string_value(json_object_get(line, "error"));
+
+	if (r == 0 && error == NULL)
+		return line;
+	(void)ctlcall_fail(what, name,
+	    error != NULL   ? error
+	    : r == -EINTR   ? "interrupted"
+	    : r == -ENODATA ? "the daemon ended: was it unmounted?"
+			    : strerror(-r));
+	json_decref(line);
+	return NULL;
+}
+
+json_t *
 ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from)
 {
 	/* If it fails, the daemon ended, and reading tells. */

@@ -64,6 +64,10 @@ int ctlcall_send(struct ctlcall *call, const char *command, json_int_t from,
  * said. */
 json_t *ctlcall_answer(struct ctlcall *call);
 
+/* Read the next line of what comes for a while; NULL: it failed, and that is
+ * said: "${what} '${name}': ...". */
+json_t *ctlcall_line(struct ctlcall *call, const char *what, const char *name);
+
 /* Send a command and read its answer; NULL: there was none, or an error; both
  * are said. */
 json_t *ctlcall_ask(struct ctlcall *call, const char *command, json_int_t from);

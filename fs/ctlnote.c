@@ -4,34 +4,13 @@
  */
 #include "fs/ctlnote.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "fs/ctlcall.h"
 #include "fs/ctlpath.h"
 #include "fs/keytext.h"
 #include "s3/base/buf.h"
-
-/* The next line; NULL: it failed, and that is said. */
-static json_t *
-read_line(struct ctlcall *call)
-{
-	json_t *line = NULL;
-	int r = ctlline_read(&call->daemon, &line);
-	const char *error = json_string_value(json_object_get(line, "error"));
-
-	if (r == 0 && error == NULL)
-		return line;
-	(void)ctlcall_fail("this failed for",
-	    call->path != NULL ? call->path : call->mountpoint,
-	    error != NULL   ? error
-	    : r == -ENODATA ? "the daemon ended: was it unmounted?"
-			    : strerror(-r));
-	json_decref(line);
-	return NULL;
-}
 
 static void
 take_end(struct ctlnote *note, json_t *line)
@@ -73,7 +52,8 @@ ctlnote_ask(struct ctlcall *call, struct ctlnote *note)
 		return r;
 	ctlcall_patience(call, 0); /* it says when it gives up on S3 */
 	do {
-		line = read_line(call);
+		line = ctlcall_line(call, "this failed for",
+		    call->path != NULL ? call->path : call->mountpoint);
 	} while (line != NULL && !take_line(note, line));
 	return line == NULL ? -1 : 0;
 }

@@ -74,25 +74,6 @@ send_key(struct ctlcall *call, const char *command, const char *text)
 			      : strerror(-r));
 }
 
-/* The next line about ${text}; NULL: it failed, and that is said. */
-static json_t *
-read_key_line(struct ctlcall *call, const char *text)
-{
-	json_t *line = NULL;
-	int r = ctlline_read(&call->daemon, &line);
-	const char *error = json_string_value(json_object_get(line, "error"));
-
-	if (r == 0 && error == NULL)
-		return line;
-	(void)ctlcall_fail("cannot get", text,
-	    error != NULL   ? error
-	    : r == -EINTR   ? "interrupted"
-	    : r == -ENODATA ? "the daemon ended: was it unmounted?"
-			    : strerror(-r));
-	json_decref(line);
-	return NULL;
-}
-
 static bool
 is_done(json_t *line)
 {
@@ -110,7 +91,7 @@ do_list(struct ctlcall *call)
 	all = json_array();
 	do {
 		json_decref(line);
-		line = read_key_line(call, call->list);
+		line = ctlcall_line(call, "cannot get", call->list);
 		take_page(call, line, all);
 	} while (line != NULL && !is_done(line));
 	status = line == NULL ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -173,7 +154,8 @@ copy_all(struct ctlcall *call, json_t *line, struct output *to)
 		r = copy_bytes(
 		    call, json_integer_value(json_object_get(line, "len")), to);
 		json_decref(line);
-		line = r < 0 ? NULL : read_key_line(call, call->get);
+		line =
+		    r < 0 ? NULL : ctlcall_line(call, "cannot get", call->get);
 	}
 	r = line == NULL ? -1 : 0;
 	json_decref(line);
@@ -190,7 +172,7 @@ do_get(struct ctlcall *call)
 	if (send_key(call, "get", call->get) < 0)
 		return EXIT_FAILURE;
 	/* Nothing is opened for a key that is not there. */
-	line = read_key_line(call, call->get);
+	line = ctlcall_line(call, "cannot get", call->get);
 	if (line == NULL)
 		return EXIT_FAILURE;
 	r = output_open(call->output, &to);

@@ -2,7 +2,6 @@
 /*
  * ctlupload.c - pailctl uploads: multipart uploads that are open.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,24 +58,6 @@ print_uploads(json_t *page)
 	}
 }
 
-/* The next line; NULL: it failed, and that is said. */
-static json_t *
-read_line(struct ctlcall *call)
-{
-	json_t *line = NULL;
-	int r = ctlline_read(&call->daemon, &line);
-	const char *error = json_string_value(json_object_get(line, "error"));
-
-	if (r == 0 && error == NULL)
-		return line;
-	(void)ctlcall_fail("cannot list uploads of", call->mountpoint,
-	    error != NULL   ? error
-	    : r == -ENODATA ? "the daemon ended: was it unmounted?"
-			    : strerror(-r));
-	json_decref(line);
-	return NULL;
-}
-
 int
 ctlupload_run(struct ctlcall *call)
 {
@@ -95,7 +76,8 @@ ctlupload_run(struct ctlcall *call)
 	all = json_array();
 	do {
 		json_decref(line);
-		line = read_line(call);
+		line = ctlcall_line(
+		    call, "cannot list uploads of", call->mountpoint);
 		if (call->as_json)
 			(void)json_array_extend(all, line);
 		else
