@@ -102,6 +102,18 @@ add_key(void *arg, const char *key, size_t key_len, uint64_t size)
 	return add_line(arg, line);
 }
 
+/* ${line} with what ${more} has; takes both. */
+static int
+add_with(struct delivery *one, json_t *line, json_t *more)
+{
+	if (line != NULL && json_object_update(line, more) < 0) {
+		json_decref(line);
+		line = NULL;
+	}
+	json_decref(more);
+	return add_line(one, line);
+}
+
 static int
 add_upload(void *arg, const struct cache_upload *it)
 {
@@ -110,12 +122,7 @@ add_upload(void *arg, const struct cache_upload *it)
 	    (json_int_t)(it->made_ns / 1000000000), "ours",
 	    it->is_ours ? 1 : 0);
 
-	if (line != NULL && json_object_update(line, more) < 0) {
-		json_decref(line);
-		line = NULL;
-	}
-	json_decref(more);
-	return add_line(arg, line);
+	return add_with(arg, line, more);
 }
 
 static int
@@ -128,12 +135,7 @@ add_note(void *arg, const struct cache_note *it)
 
 	if (more != NULL && it->is_mended)
 		(void)json_object_set_new(more, "mended", json_true());
-	if (line != NULL && json_object_update(line, more) < 0) {
-		json_decref(line);
-		line = NULL;
-	}
-	json_decref(more);
-	return add_line(arg, line);
+	return add_with(arg, line, more);
 }
 
 /* At once: who waits is to see it. */
