@@ -144,7 +144,7 @@ release(struct entry *e, const char *key)
 	while (r == 0 && e->base_key != NULL && strcmp(e->base_key, key) == 0) {
 		if (is_sending(e)) {
 			(void)waiter_wait_in(&w, &e->waiters, &e->lock);
-		} else if (rangeset_has(&e->chunk.present, 0, e->size)) {
+		} else if (entry_is_here(e)) {
 			r = take_over_locked(e);
 		} else {
 			lock_drop(&e->lock);

@@ -198,13 +198,12 @@ share_base(struct entry *to, const struct base *b)
 static bool
 is_here(struct entry *e)
 {
-	uint64_t off, end;
-	bool missing;
+	bool here;
 
 	lock_take(&e->lock);
-	missing = rangeset_next_gap(&e->chunk.present, 0, e->size, &off, &end);
+	here = entry_is_here(e);
 	lock_drop(&e->lock);
-	return !missing;
+	return here;
 }
 
 /* What of a partial file is missing: "OFF-END ..." in bytes, as much of it as

@@ -198,6 +198,13 @@ struct entry *entries_find_unlinked(struct cache *c, const char *key);
 /* Whether its bytes lie in a staging object.  Locks: the entry's is held. */
 bool entry_is_staged(const struct entry *e);
 
+/* Whether all its bytes are here.  Locks: the entry's is held. */
+bool entry_is_here(const struct entry *e);
+
+/* Whether it has nothing of its object's bytes any more: what is there was to
+ * go.  One that was empty is none.  Locks: the entry's is held. */
+bool entry_is_emptied(const struct entry *e);
+
 /* Set, or (NULL) forget, where the bytes of ${e} lie.  Locks: the entry's is
  * held.  Returns: 0; -ENOMEM. */
 int entry_set_base_locked(struct entry *e, const char *key, const char *etag);

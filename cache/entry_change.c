@@ -73,6 +73,20 @@ entry_base_etag(const struct entry *e)
 }
 
 bool
+entry_is_here(const struct entry *e)
+{
+	return rangeset_has(&e->chunk.present, 0, e->size);
+}
+
+bool
+entry_is_emptied(const struct entry *e)
+{
+	return e->takes_over ||
+	       (e->chunk.base_size == 0 && e->object_size > 0 &&
+		   e->object_size != ENTRY_SIZE_UNKNOWN);
+}
+
+bool
 entry_is_staged(const struct entry *e)
 {
 	return e->base_key != NULL && stage_has_key(e->cache, e->base_key);

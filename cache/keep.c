@@ -109,7 +109,7 @@ keep_begin(struct cache *c, const struct row *row, bool always,
 		return r;
 	lock_take(&e->lock);
 	e->is_leaving = true;
-	if (rangeset_has(&e->chunk.present, 0, e->size))
+	if (entry_is_here(e))
 		e->is_only_copy = true;
 	is_safe = entry_is_safe(e) || e->is_superseded || e->lost < 0;
 	lock_drop(&e->lock);

@@ -180,9 +180,7 @@ adopt_locked(struct flush *f, uint64_t id)
 	struct entry *e = f->entry;
 	struct rangeset dirty = e->chunk.dirty;
 	uint64_t base_size = e->chunk.base_size;
-	bool takes_over =
-	    e->takes_over || (base_size == 0 && e->object_size > 0 &&
-				 e->object_size != ENTRY_SIZE_UNKNOWN);
+	bool takes_over = entry_is_emptied(e);
 	int r = entry_set_base_locked(e, f->key, f->out.etag);
 
 	if (r < 0)
@@ -244,18 +242,12 @@ stage_now(struct entry *e, bool is_whole)
 
 /* ---- which file ---- */
 
-static bool
-is_here(const struct entry *e)
-{
-	return rangeset_has(&e->chunk.present, 0, e->size);
-}
-
 /* Whether what it lies over can be had.  One without a name has no object. */
 static bool
 is_reachable(const struct entry *e)
 {
 	if (e->is_unlinked)
-		return entry_is_staged(e) || is_here(e);
+		return entry_is_staged(e) || entry_is_here(e);
 	return !e->is_superseded;
 }
 
@@ -309,7 +301,7 @@ stage_busy(struct entry *e)
 	lock_take(&e->lock);
 	list_append(&e->frozen, &frozen.link);
 	may = may_stage(e);
-	is_whole = e->base_key == NULL && is_here(e);
+	is_whole = e->base_key == NULL && entry_is_here(e);
 	is_gone = e->is_unlinked && is_whole;
 	lock_drop(&e->lock);
 	if (may)

@@ -158,9 +158,7 @@ begin(struct flush *f)
 	f->generation = e->generation;
 	f->is_new = e->is_new;
 	/* What was empty was not truncated: what it is now must stay. */
-	f->is_all_new =
-	    e->takes_over || (e->chunk.base_size == 0 && e->object_size > 0 &&
-				 e->object_size != ENTRY_SIZE_UNKNOWN);
+	f->is_all_new = entry_is_emptied(e);
 	f->is_clone = e->base_key != NULL &&
 		      rangeset_is_empty(&e->chunk.dirty) &&
 		      e->size == e->object_size && e->size > 0;
