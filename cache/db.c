@@ -101,6 +101,19 @@ db_run(struct db *db, sqlite3_stmt *stmt)
 	return r < 0 ? r : 0;
 }
 
+int
+db_one_id(struct db *db, sqlite3_stmt *stmt, uint64_t *ret)
+{
+	int r = db_step(db, stmt);
+
+	if (r == 1)
+		*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	if (r < 0)
+		return r;
+	return r == 1 ? 0 : -ENOENT;
+}
+
 static int
 exec(struct db *db, const char *text)
 {

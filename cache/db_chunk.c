@@ -179,14 +179,9 @@ db_chunk_next(struct db *db, uint64_t node, uint64_t *ret)
 
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
-	r = db_step(db, stmt);
-	if (r == 1)
-		*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
-	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	r = db_one_id(db, stmt, ret);
 	db_leave(db);
-	if (r < 0)
-		return r;
-	return r == 1 ? 0 : -ENOENT;
+	return r;
 }
 
 static void

@@ -98,14 +98,9 @@ db_intent_of_chunk(struct db *db, uint64_t node, uint64_t *ret_entry)
 
 	db_enter(db);
 	(void)sqlite3_bind_int64(stmt, 1, (int64_t)node);
-	r = db_step(db, stmt);
-	if (r == 1)
-		*ret_entry = (uint64_t)sqlite3_column_int64(stmt, 0);
-	(void)sqlite3_reset(stmt); /* repeats the step's error */
+	r = db_one_id(db, stmt, ret_entry);
 	db_leave(db);
-	if (r < 0)
-		return r;
-	return r == 1 ? 0 : -ENOENT;
+	return r;
 }
 
 int

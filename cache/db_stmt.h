@@ -113,4 +113,7 @@ void db_bind_bytes(sqlite3_stmt *stmt, int col, const char *text);
 /* Step once, reset, clear: 0 or -errno. */
 int db_run(struct db *db, sqlite3_stmt *stmt);
 
+/* The id that ${stmt}, which is bound, finds.  Returns: 0; -ENOENT; -errno. */
+int db_one_id(struct db *db, sqlite3_stmt *stmt, uint64_t *ret);
+
 #endif
