@@ -21,6 +21,9 @@
 
 #define SAY_MS 60000 /* the log is told that often */
 
+/* One that is to be sent, if it must be: a part of a file of a TiB. */
+#define SEND_MAX ((size_t)128 << 20)
+
 struct direct {
 	struct cache *cache; /* [I] */
 	uint64_t total;      /* [I] bytes for windows */
@@ -85,7 +88,7 @@ direct_take(struct direct *d, size_t len, struct waiter *w, uint8_t **ret)
 	bool news;
 	int r;
 
-	if (len > 2 * d->total)
+	if (len > 2 * d->total && (w != NULL || len > SEND_MAX))
 		return -ENOSPC;
 	waiter_init(&own);
 	lock_take(&d->lock);

@@ -9,8 +9,9 @@
  * takes no more writes.
  *
  * All windows together take a quarter of config.memory, or one window does, up
- * to half of it; who wants one waits for others to end, which they do as they
- * wait for nothing but S3.
+ * to half of it; what is to be sent, a part at least, up to 128 MiB, since it
+ * cannot be had otherwise.  Who wants one waits for others to end, which they
+ * do as they wait for nothing but S3.
  *
  * Threads: any.  Locks: none is held.
  */
@@ -31,7 +32,7 @@ void direct_free(struct direct *d);
 
 /**
  * direct_take(d, len, w, ret):
- * A window of ${len} bytes; direct_put() gives it back.
+ * A window of ${len} bytes; direct_put() gives it back.  ${w} NULL: to send.
  * Returns: 0; -ENOSPC there will be none of that length; -EINTR; -ENOMEM.
  */
 int direct_take(struct direct *d, size_t len, struct waiter *w, uint8_t **ret);
