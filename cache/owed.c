@@ -10,6 +10,7 @@
 #include "cache/core.h"
 #include "cache/owed_table.h"
 #include "cache/state.h"
+#include "cache/tasks.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
 
@@ -121,6 +122,10 @@ owed_new(struct cache *c, const struct owed_ops *ops, struct owed **ret)
 		return -ENOMEM;
 	o->cache = c;
 	o->ops = ops;
+	if (tasks_new(OWED_THREADS, &o->tasks) < 0) {
+		free(o);
+		return -ENOMEM;
+	}
 	lock_init(&o->lock);
 	list_init(&o->all);
 	list_init(&o->idlers);
@@ -142,6 +147,7 @@ owed_free(struct owed *o)
 		free(LIST_ENTRY(l, struct debt, link));
 	map_fini(&o->by_id);
 	waiter_fini(&o->tick);
+	tasks_free(o->tasks);
 	lock_fini(&o->lock);
 	free(o);
 }

@@ -5,9 +5,10 @@
  * In the modes in which a call on a name does not wait for S3, it commits an
  * intent (db.h) with the state of the row, tells it here, and returns.  Who
  * has an intent carried out calls the very function that the call would have
- * called itself where it waits: on a thread of writeback.h's pool, after
- * write_delay, or on the thread of who needs it to be over (owed_run()).  So no
- * thread waits for one that has not begun.
+ * called itself where it waits: on a thread of its own pool, after write_delay,
+ * or on the thread of who needs it to be over (owed_run()).  What is posted has
+ * a thread at once, so that nobody waits for one that has not begun: a flush
+ * waits for names, and all threads of its pool may do so.
  *
  * DELETEs are gathered: when the first is due, or S3_DELETE_MAX wait, those
  * that wait go as one.  What fails is tried again, after 5 s, then twice as
@@ -60,7 +61,7 @@ struct owed_ops {
 int owed_new(struct cache *c, const struct owed_ops *ops, struct owed **ret);
 int owed_start(struct owed *o);
 
-/* Post nothing more.  Tasks that run end with writeback_stop(). */
+/* Post nothing more, and end the threads. */
 void owed_stop(struct owed *o);
 void owed_free(struct owed *o);
 

@@ -2,7 +2,7 @@
 /*
  * owed_clock.c - names that are owed to S3: each when it is its turn.
  *
- * Role:    a thread that posts what is due to the pool of writeback.h, DELETEs
+ * Role:    a thread that posts what is due to threads of its own, DELETEs
  *          gathered; how a run ended, and when the next one is.
  */
 #include <errno.h>
@@ -12,13 +12,12 @@
 #include "cache/core.h"
 #include "cache/owed.h"
 #include "cache/owed_table.h"
-#include "cache/writeback.h"
+#include "cache/tasks.h"
 
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define HELD_MS      1000 /* until one that is held is looked at again */
 #define AGAIN_MS     20   /* likewise, one whose turn it was not */
-#define RUNNING_MAX  20   /* tasks at once; the pool has some more threads */
 
 /* DELETEs on their way. */
 struct batch {
@@ -204,7 +203,7 @@ gather_locked(struct owed *o, int64_t now, int64_t *ret_next)
 {
 	struct batch *b = NULL;
 
-	if (o->running >= RUNNING_MAX ||
+	if (o->running >= OWED_THREADS ||
 	    count_deletes_locked(o, now, ret_next) == 0)
 		return NULL;
 	b = calloc(1, sizeof(*b));
@@ -232,7 +231,7 @@ next_due_locked(struct owed *o, int64_t now, int64_t *ret_next)
 {
 	int64_t wait;
 
-	if (o->running >= RUNNING_MAX)
+	if (o->running >= OWED_THREADS)
 		return NULL;
 	for (struct list *l = o->all.next; l != &o->all; l = l->next) {
 		struct debt *d = LIST_ENTRY(l, struct debt, link);
@@ -257,7 +256,6 @@ next_due_locked(struct owed *o, int64_t now, int64_t *ret_next)
 static bool
 post_due(struct owed *o, int64_t now, int64_t *ret_next)
 {
-	struct writeback *wb = o->cache->writeback;
 	struct batch *b;
 	struct debt *d;
 	bool go;
@@ -270,9 +268,9 @@ post_due(struct owed *o, int64_t now, int64_t *ret_next)
 		o->wake_ms = *ret_next;
 		lock_drop(&o->lock);
 		if (d != NULL)
-			writeback_post(wb, &d->task);
+			tasks_post(o->tasks, &d->task);
 		if (b != NULL)
-			writeback_post(wb, &b->task);
+			tasks_post(o->tasks, &b->task);
 	} while (d != NULL || b != NULL);
 	return go;
 }
@@ -317,4 +315,5 @@ owed_stop(struct owed *o)
 	if (o->has_clock)
 		(void)pthread_join(o->clock, NULL); /* it exists */
 	o->has_clock = false;
+	tasks_stop(o->tasks);
 }

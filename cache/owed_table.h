@@ -19,6 +19,9 @@
 
 /* Opaque types. */
 struct owed_ops;
+struct tasks;
+
+#define OWED_THREADS 20 /* and tasks that are posted, at most */
 
 /* One intent. */
 struct debt {
@@ -49,6 +52,7 @@ struct moving {
 struct owed {
 	struct cache *cache;        /* [I] */
 	const struct owed_ops *ops; /* [I] */
+	struct tasks *tasks;        /* [I] */
 	struct lock lock;
 	struct list all;    /* [lock] struct debt */
 	struct map by_id;   /* [lock] of them */

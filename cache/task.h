@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task.h - what a thread of writeback.h's pool runs once.
+ * task.h - what a thread of tasks.h runs once.
  */
 #ifndef CACHE_TASK_H
 #define CACHE_TASK_H
@@ -9,7 +9,7 @@
 
 /* Part of what the task is about; valid until run() was called. */
 struct task {
-	struct list link; /* [writeback] */
+	struct list link; /* [tasks] */
 	void (*run)(struct task *task);
 };
 

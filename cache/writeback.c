@@ -11,6 +11,7 @@
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/outage.h"
+#include "cache/tasks.h"
 #include "cache/writeback.h"
 #include "s3/base/lock.h"
 #include "s3/base/log.h"
@@ -38,14 +39,9 @@ struct writeback {
 	struct cache *cache;             /* [I] */
 	const struct writeback_ops *ops; /* [I] */
 	struct lock lock;
-	pthread_cond_t work; /* a task was posted, or the end is near */
-	struct list tasks;   /* [lock] */
-	unsigned queued;     /* [lock] of them */
-	pthread_t threads[THREADS_MAX];
-	unsigned thread_count; /* [lock] */
-	unsigned idle;         /* [lock] */
-	bool is_stopping;      /* [lock] */
-	pthread_t clock;       /* of what is due */
+	struct tasks *tasks; /* [I] */
+	bool is_stopping;    /* [lock] */
+	pthread_t clock;     /* of what is due */
 	bool has_clock;
 	struct waiter tick;    /* of the clock thread */
 	struct list due;       /* [lock] struct due */
@@ -65,51 +61,10 @@ now_ms(const struct writeback *wb)
 	return clock_mono_ms(wb->cache->clock);
 }
 
-/* ---- the pool ---- */
-
-static void *
-run_tasks(void *arg)
-{
-	struct writeback *wb = arg;
-	struct list *l;
-
-	lock_take(&wb->lock);
-	for (;;) {
-		l = list_pop(&wb->tasks);
-		if (l != NULL) {
-			struct task *task = LIST_ENTRY(l, struct task, link);
-
-			wb->queued--;
-			lock_drop(&wb->lock);
-			task->run(task);
-			lock_take(&wb->lock);
-			continue;
-		}
-		if (wb->is_stopping)
-			break;
-		wb->idle++;
-		(void)pthread_cond_wait(&wb->work, &wb->lock.mutex);
-		wb->idle--;
-	}
-	lock_drop(&wb->lock);
-	return NULL;
-}
-
 void
 writeback_post(struct writeback *wb, struct task *task)
 {
-	lock_take(&wb->lock);
-	list_init(&task->link);
-	list_append(&wb->tasks, &task->link);
-	wb->queued++;
-	/* Who was woken is idle still, and may take one that waits for the
-	 * next: a thread for each. */
-	if (wb->queued > wb->idle && wb->thread_count < THREADS_MAX &&
-	    pthread_create(
-		&wb->threads[wb->thread_count], NULL, run_tasks, wb) == 0)
-		wb->thread_count++;
-	(void)pthread_cond_signal(&wb->work); /* never fails */
-	lock_drop(&wb->lock);
+	tasks_post(wb->tasks, task);
 }
 
 /* ---- bytes ---- */
@@ -479,15 +434,15 @@ writeback_new(
 	wb->cache = c;
 	wb->ops = ops;
 	lock_init(&wb->lock);
-	(void)pthread_cond_init(&wb->work, NULL); /* never fails */
 	waiter_init(&wb->tick);
-	list_init(&wb->tasks);
 	list_init(&wb->due);
 	list_init(&wb->bytes);
 	list_init(&wb->notes);
 	list_init(&wb->idlers);
 	map_init(&wb->by_id);
 	r = outage_new(c, &wb->outage);
+	if (r == 0)
+		r = tasks_new(THREADS_MAX, &wb->tasks);
 	if (r == 0)
 		r = -pthread_create(&wb->clock, NULL, run_clock, wb);
 	if (r < 0) {
@@ -513,24 +468,6 @@ let_go(struct writeback *wb)
 		free(LIST_ENTRY(l, struct due, link));
 }
 
-/* One that ends its last task may have begun another thread for the next. */
-static void
-join_threads(struct writeback *wb)
-{
-	unsigned joined = 0;
-
-	lock_take(&wb->lock);
-	while (joined < wb->thread_count) {
-		pthread_t thread = wb->threads[joined++];
-
-		lock_drop(&wb->lock);
-		(void)pthread_join(thread, NULL); /* it exists */
-		lock_take(&wb->lock);
-	}
-	wb->thread_count = 0;
-	lock_drop(&wb->lock);
-}
-
 void
 writeback_stop(struct writeback *wb)
 {
@@ -538,13 +475,12 @@ writeback_stop(struct writeback *wb)
 		return;
 	lock_take(&wb->lock);
 	wb->is_stopping = true;
-	(void)pthread_cond_broadcast(&wb->work);
 	lock_drop(&wb->lock);
 	waiter_wake(&wb->tick);
 	if (wb->has_clock)
 		(void)pthread_join(wb->clock, NULL); /* it exists */
 	wb->has_clock = false;
-	join_threads(wb);
+	tasks_stop(wb->tasks);
 	let_go(wb);
 }
 
@@ -556,7 +492,7 @@ writeback_free(struct writeback *wb)
 	map_fini(&wb->by_id);
 	outage_free(wb->outage);
 	waiter_fini(&wb->tick);
-	(void)pthread_cond_destroy(&wb->work);
+	tasks_free(wb->tasks);
 	lock_fini(&wb->lock);
 	free(wb);
 }

@@ -2,12 +2,11 @@
 /*
  * writeback.h - what is sent when, and the threads that send it.
  *
- * A pool of threads, started as there is work, runs *tasks* in the order in
- * which they were posted; a task may wait for S3.  A clock thread posts what
- * is due: attributes and bytes after write_delay, what failed again after 5 s,
- * then twice as long, up to 5 minutes.  While S3 does not answer, nothing is
- * posted (outage.h); when it does, all that failed is due at once.  And it
- * writes the facts of files that are being written into the database.
+ * A pool of threads runs *tasks* (tasks.h).  A clock thread posts what is due:
+ * attributes and bytes after write_delay, what failed again after 5 s, then
+ * twice as long, up to 5 minutes.  While S3 does not answer, nothing is posted
+ * (outage.h); when it does, all that failed is due at once.  And it writes the
+ * facts of files that are being written into the database.
  *
  * What is owed is in rows and entries; here is only when to look at it again.
  */
