@@ -12,6 +12,7 @@
 #include <ftw.h>
 #include <stdatomic.h>
 
+#include "cache/admin.h"
 #include "cache/cache.h"
 #include "s3/base/log.h"
 #include "tests/unit/fake_s3.h"
@@ -114,10 +115,27 @@ remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 	return remove(path);
 }
 
+/* Whether the test left a file open, as one that failed does: cache_close()
+ * would wait for it for ever. */
+static inline bool
+is_in_use(void)
+{
+	struct cache_stats stats = { 0 };
+
+	if (cache != NULL)
+		cache_get_stats(cache, &stats);
+	return stats.open_files > 0;
+}
+
 static inline int
 tear_down(void **state)
 {
 	(void)state;
+	fake_release(s3);
+	if (is_in_use()) {
+		print_error("a file is open: its cache stays, too\n");
+		return -1;
+	}
 	close_cache();
 	fake_close(s3);
 	return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);

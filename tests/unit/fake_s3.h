@@ -338,6 +338,15 @@ fake_hold(struct s3 *s3, enum s3_kind kind, bool hold)
 	pthread_mutex_unlock(&s3->mutex);
 }
 
+/* Hold nothing back any more. */
+static inline void
+fake_release(struct s3 *s3)
+{
+	fake_hold_end(s3, false);
+	for (int i = 0; i < S3_KIND_COUNT; i++)
+		fake_hold(s3, (enum s3_kind)i, false);
+}
+
 static inline uint64_t
 fake_count(struct s3 *s3, enum s3_kind kind)
 {
