@@ -468,7 +468,7 @@ punch_entry(struct entry *e, uint64_t want)
 	uint64_t hand, freed;
 
 	lock_take(&e->lock);
-	if (e->is_only_copy || (e->is_new && e->base_key == NULL)) {
+	if (!entry_may_fetch(e)) {
 		lock_drop(&e->lock);
 		return 0;
 	}

@@ -201,6 +201,10 @@ bool entry_is_staged(const struct entry *e);
 /* Whether all its bytes are here.  Locks: the entry's is held. */
 bool entry_is_here(const struct entry *e);
 
+/* Whether its clean bytes are somewhere else, too, so that they may go.  Locks:
+ * the entry's is held. */
+bool entry_may_fetch(const struct entry *e);
+
 /* Whether it has nothing of its object's bytes any more: what is there was to
  * go.  One that was empty is none.  Locks: the entry's is held. */
 bool entry_is_emptied(const struct entry *e);

@@ -79,6 +79,14 @@ entry_is_here(const struct entry *e)
 }
 
 bool
+entry_may_fetch(const struct entry *e)
+{
+	/* A new file's clean bytes lie in what it is a clone of, or in its
+	 * staging object; it has none of its own. */
+	return !e->is_only_copy && (!e->is_new || e->base_key != NULL);
+}
+
+bool
 entry_is_emptied(const struct entry *e)
 {
 	return e->takes_over ||

@@ -65,7 +65,7 @@ verify_bad_locked(struct entry *e, uint64_t off, uint64_t end, int err)
 	int r;
 
 	stats_add(&e->cache->stats, STAT_BAD_BLOCKS, 1);
-	if (e->is_only_copy || e->is_new ||
+	if (!entry_may_fetch(e) ||
 	    rangeset_has_any(&e->chunk.dirty, off, end)) {
 		say_kept(e, off, end, err);
 		return -EIO;

@@ -371,6 +371,48 @@ test_late_bytes(void **state)
 	assert_nothing_left();
 }
 
+static void
+wait_until_staged(const char *name)
+{
+	struct entry *e = entry_find(cache, get(ROOT, name).node);
+	bool is_staged = false;
+
+	assert_non_null(e);
+	for (int i = 0; !is_staged && i < ENDED; i++) {
+		lock_take(&e->lock);
+		is_staged = entry_is_staged(e) && !e->is_staging;
+		lock_drop(&e->lock);
+		(void)usleep(10000);
+	}
+	entry_put(e);
+	assert_true(is_staged);
+}
+
+/* The disk does not give what was staged any more: S3 does. */
+static void
+test_damaged(void **state)
+{
+	struct cache_file *f;
+	char path[1200];
+	uint64_t node;
+
+	(void)state;
+	f = create_big("f");
+	fill(f, 1, 0, 8 * MIB);
+	assert_true(stage_hurry(cache));
+	wait_until_staged("f");
+	node = get(ROOT, "f").node;
+	(void)snprintf(path, sizeof(path), "%s/chunks/%02x/%lu", cache->dir,
+	    (unsigned)(node & 0xff), (unsigned long)node);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_bytes(f, 1, 0, 8 * MIB);
+	fill(f, 1, 8 * MIB, 10 * MIB);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	cache_file_close(f);
+	assert_stored("f", 1, 0, 10 * MIB);
+	assert_nothing_left();
+}
+
 /* ---- kills ---- */
 
 /* Write, and close; whether that has returned 0. */
@@ -455,23 +497,6 @@ test_killed_after(void **state)
 	kill_at_each(true);
 }
 
-static void
-wait_until_staged(const char *name)
-{
-	struct entry *e = entry_find(cache, get(ROOT, name).node);
-	bool is_staged = false;
-
-	assert_non_null(e);
-	for (int i = 0; !is_staged && i < ENDED; i++) {
-		lock_take(&e->lock);
-		is_staged = entry_is_staged(e) && !e->is_staging;
-		lock_drop(&e->lock);
-		(void)usleep(10000);
-	}
-	entry_put(e);
-	assert_true(is_staged);
-}
-
 /* All that was written lies in the staging object, and nothing came since. */
 static void
 test_killed_with_nothing_since(void **state)
@@ -504,6 +529,7 @@ main(void)
 		T(test_conflict),
 		T(test_conflict_without_room),
 		T(test_late_bytes),
+		T(test_damaged),
 		T(test_killed_before),
 		T(test_killed_after),
 		T(test_killed_with_nothing_since),
