@@ -461,6 +461,21 @@ say(const struct entry *e, int err)
 		    e->key, strerror(-err));
 }
 
+/* It may have lost its name since its flush has left: what is kept of its
+ * upload is then ours to end (abandon.c).  The entry's lock is held, and given
+ * up meanwhile. */
+static void
+end_upload_locked(struct entry *e)
+{
+	while (e->is_unlinked && e->upload != NULL) {
+		lock_drop(&e->lock);
+		parts_enter(e);
+		parts_abort(e);
+		parts_leave(e);
+		lock_take(&e->lock);
+	}
+}
+
 void
 upload_run(struct entry *e)
 {
@@ -472,6 +487,7 @@ upload_run(struct entry *e)
 		r = flush_once(e, &moved);
 	}
 	lock_take(&e->lock);
+	end_upload_locked(e);
 	e->is_flushing = false;
 	if (r < 0) {
 		e->error = r;

@@ -8,7 +8,9 @@
  */
 #include "tests/unit/cache_names.h"
 
+#include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "cache/entry.h"
@@ -24,6 +26,19 @@
 static struct cache_file *file; /* "d/f": new, written, and open */
 static struct entry *entry;     /* of it */
 static uint64_t dir;            /* "d" */
+static atomic_bool is_removing; /* it is unlinked when a sender has left */
+
+/* The linker has the library call this instead (Makefile). */
+void __real_parts_leave(struct entry *e);
+void __wrap_parts_leave(struct entry *e);
+
+void
+__wrap_parts_leave(struct entry *e)
+{
+	__real_parts_leave(e);
+	if (atomic_exchange(&is_removing, false))
+		assert(cache_unlink(cache, dir, "f", NULL) == 0);
+}
 
 /* What a test that failed holds is let go. */
 static int
@@ -236,6 +251,22 @@ test_room_of_abandoned(void **state)
 	assert_int_equal(ask_for_room(), -ENOSPC);
 }
 
+/* It is unlinked when its flush, which failed and keeps the parts, is not quite
+ * over: the flush ends the upload. */
+static void
+test_unlink_at_the_end(void **state)
+{
+	(void)state;
+	make_it();
+	fake_fail(s3, S3_UPLOAD_PART, -EIO, 1000);
+	is_removing = true;
+	(void)cache_file_flush(file, NULL); /* of a file without a name: 0 */
+	fake_fail(s3, S3_UPLOAD_PART, 0, 0);
+	wait_until_flushed();
+	assert_false(exists(dir, "f"));
+	close_it();
+}
+
 int
 main(void)
 {
@@ -243,6 +274,7 @@ main(void)
 		T(test_flush_after_stage),
 		T(test_unlink_after_stage),
 		T(test_room_of_abandoned),
+		T(test_unlink_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
