@@ -67,12 +67,12 @@ chunk_file_size(struct cache *c, uint64_t node)
 }
 
 int
-chunk_empty_file(struct cache *c, uint64_t node)
+chunk_resize_file(struct cache *c, uint64_t node, uint64_t size)
 {
 	int fd = open_file(c, node);
 	int r = fd < 0 ? fd : 0;
 
-	if (r == 0 && ftruncate(fd, 0) < 0)
+	if (r == 0 && ftruncate(fd, (off_t)size) < 0)
 		r = -errno;
 	if (fd >= 0)
 		(void)close(fd); /* nothing was written */

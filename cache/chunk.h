@@ -58,8 +58,8 @@ int chunk_open(struct cache *c, uint64_t node, struct chunk *ret);
 /* The size of the file of ${node}, which nobody has open; 0: there is none. */
 uint64_t chunk_file_size(struct cache *c, uint64_t node);
 
-/* Empty that file. */
-int chunk_empty_file(struct cache *c, uint64_t node);
+/* Cut that file, made if it is gone, to ${size}, or add zeros. */
+int chunk_resize_file(struct cache *c, uint64_t node, uint64_t size);
 
 /* Write the facts, close.  An unopened chunk is fine. */
 void chunk_close(struct chunk *ch);

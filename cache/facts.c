@@ -17,32 +17,52 @@
 
 #define PACK_MAX ((size_t)64 << 20)
 
-/* The dirty ranges that are in the file; all of it, if no object counts. */
+void
+facts_fini(struct facts *f)
+{
+	rangeset_fini(&f->lost);
+	*f = (struct facts){ 0 };
+}
+
+/* The dirty ranges that are in the file; all of it, if no object counts.
+ * ${lost}: those that are not. */
 static int
-read_dirty(struct cache *c, const struct db_chunk *chunk, struct rangeset *ret)
+read_dirty(struct cache *c, const struct db_chunk *chunk, struct rangeset *ret,
+    struct rangeset *lost)
 {
 	uint64_t size = chunk_file_size(c, chunk->node);
 	int r;
 
 	if (chunk->base_size == CHUNK_CUT)
 		return 0;
-	if (chunk->base_size == 0)
-		return size == 0 ? 0 : rangeset_add(ret, 0, size);
 	r = rangeset_unpack(chunk->dirty, chunk->dirty_len, ret);
+	if (r == 0)
+		r = rangeset_copy(lost, ret);
+	if (r == 0)
+		r = rangeset_remove(lost, 0, size);
+	if (chunk->base_size == 0 && (r == 0 || r == -EBADMSG)) {
+		rangeset_clear(ret);
+		return size == 0 ? 0 : rangeset_add(ret, 0, size);
+	}
 	return r == 0 ? rangeset_remove(ret, size, UINT64_MAX) : r;
+}
+
+static uint64_t
+end_of(const struct rangeset *set)
+{
+	return set->count == 0 ? 0 : set->ranges[set->count - 1].end;
 }
 
 static void
 fill_in(const struct db_chunk *chunk, const struct rangeset *dirty,
     struct facts *ret)
 {
-	uint64_t end =
-	    dirty->count == 0 ? 0 : dirty->ranges[dirty->count - 1].end;
+	uint64_t end = end_of(dirty);
 
-	*ret = (struct facts){ .base_size = chunk->base_size,
-		.size = end > chunk->base_size ? end : chunk->base_size,
-		.has_dirty = end > 0,
-		.is_known = true };
+	ret->base_size = chunk->base_size;
+	ret->size = end > chunk->base_size ? end : chunk->base_size;
+	ret->has_dirty = end > 0;
+	ret->is_known = true;
 }
 
 /* Only ${dirty} is present, and nothing is proved by a CRC. */
@@ -76,12 +96,13 @@ facts_mend(struct cache *c, uint64_t node, struct facts *ret)
 	struct rangeset dirty;
 	int r;
 
-	*ret = (struct facts){ 0 };
+	*ret = (struct facts){ .node = node };
+	rangeset_init(&ret->lost);
 	r = db_chunk_get(c->db, node, &chunk);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	rangeset_init(&dirty);
-	r = read_dirty(c, &chunk, &dirty);
+	r = read_dirty(c, &chunk, &dirty, &ret->lost);
 	if (r == -EBADMSG) {
 		log_error(
 		    "chunk=%" PRIu64 ": what is known of it is damaged", node);
@@ -90,7 +111,7 @@ facts_mend(struct cache *c, uint64_t node, struct facts *ret)
 	}
 	if (r == 0 && chunk.base_size == CHUNK_CUT) {
 		chunk.base_size = 0;
-		r = chunk_empty_file(c, node);
+		r = chunk_resize_file(c, node, 0);
 	}
 	if (r == 0 && chunk.base_size <= S3_OBJECT_MAX)
 		fill_in(&chunk, &dirty, ret);
@@ -99,4 +120,49 @@ facts_mend(struct cache *c, uint64_t node, struct facts *ret)
 	rangeset_fini(&dirty);
 	db_chunk_fini(&chunk);
 	return r;
+}
+
+int
+facts_with_lost(struct cache *c, struct facts *f)
+{
+	struct db_chunk chunk;
+	struct rangeset dirty;
+	int r = db_chunk_get(c->db, f->node, &chunk);
+
+	if (r < 0)
+		return r;
+	rangeset_init(&dirty);
+	r = rangeset_unpack(chunk.dirty, chunk.dirty_len, &dirty);
+	if (r == 0)
+		r = rangeset_add_all(&dirty, &f->lost);
+	if (r == 0)
+		r = store(c, &chunk, &dirty);
+	if (r == 0) /* they are of what was there */
+		r = db_crc_delete(c->db, f->node);
+	if (r == 0)
+		fill_in(&chunk, &dirty, f);
+	rangeset_fini(&dirty);
+	db_chunk_fini(&chunk);
+	return r;
+}
+
+int
+facts_reach(struct cache *c, const struct facts *f)
+{
+	uint64_t end = end_of(&f->lost);
+
+	return chunk_file_size(c, f->node) < end
+		   ? chunk_resize_file(c, f->node, end)
+		   : 0;
+}
+
+int
+facts_tell_lost(const struct facts *f, struct buf *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->lost.count; i++)
+		r = buf_printf(ret, "%s%" PRIu64 "-%" PRIu64, i == 0 ? "" : " ",
+		    f->lost.ranges[i].off, f->lost.ranges[i].end);
+	return r == -EOVERFLOW ? 0 : r; /* the first ones tell enough */
 }

@@ -25,8 +25,9 @@
 /* Rows that owe bytes; 0: none. */
 struct owner {
 	uint64_t id;
-	uint64_t beside; /* what was changed of it: first, it lies over what
-			    that replaces */
+	uint64_t beside;  /* what was changed of it: first, it lies over what
+			     that replaces */
+	uint64_t partial; /* what is left of it: likewise */
 };
 
 struct owing {
@@ -112,28 +113,43 @@ is_covered(struct cache *c, const struct row *row, bool *ret)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Bytes stay, under their name, as they are.  1: they are not there. */
+/* Bytes that were covered: those that are lost are zeros in a file beside. */
 static int
-keep(struct change *ch)
+keep_known(struct change *ch, struct facts *facts, struct owner *ret)
 {
-	struct facts facts = { .is_known = true, .size = ch->row.size };
-	int r = 0;
-
-	if (!ch->cache->was_clean)
-		r = facts_mend(ch->cache, ch->row.node, &facts);
-	if (r == 0 && !facts.is_known && ch->row.size > 0)
-		return 1;
-	if (r == 0)
-		ch->row.size = facts.size;
+	if (!rangeset_is_empty(&facts->lost))
+		return unfinished_partial(ch, facts, &ret->partial);
+	ch->row.size = facts->size;
 	/* Its answer is not known. */
-	if (r == 0 && ch->row.byte_state == BYTES_UPLOADING)
-		r = change_bytes(ch, BYTES_ON_PUT_LOST);
-	return r;
+	return ch->row.byte_state == BYTES_UPLOADING
+		   ? change_bytes(ch, BYTES_ON_PUT_LOST)
+		   : 0;
 }
 
-/* The row, as far as its bytes go. */
+/* Bytes stay, under their name, as they are.  1: they are not there. */
 static int
-settle_bytes(struct change *ch, struct owner *ret, bool *ret_gone)
+keep(struct change *ch, struct facts *facts, struct owner *ret)
+{
+	int r = 0;
+
+	if (ch->cache->was_clean)
+		*facts =
+		    (struct facts){ .is_known = true, .size = ch->row.size };
+	else
+		r = facts_mend(ch->cache, ch->row.node, facts);
+	if (r == 0 && !facts->is_known && ch->row.size > 0) {
+		log_error("'%s' was closed, but nothing of it is in the cache "
+			  "folder any more, and S3 may not have it",
+		    ch->row.name);
+		return 1;
+	}
+	return r == 0 ? keep_known(ch, facts, ret) : r;
+}
+
+/* The row, as far as its bytes go.  ${facts}: of what was covered, owned. */
+static int
+settle_bytes(
+    struct change *ch, struct owner *ret, struct facts *facts, bool *ret_gone)
 {
 	uint64_t snapshot;
 	bool covered = false;
@@ -149,13 +165,31 @@ settle_bytes(struct change *ch, struct owner *ret, bool *ret_gone)
 	}
 	r = snapshot_find(ch->cache, ch->row.id, &snapshot);
 	if (r == 0)
-		r = unfinished_split(ch, snapshot, &ret->beside);
-	if (r <= 0 && r != -ENOENT)
+		r = unfinished_split(ch, snapshot, facts, &ret->beside);
+	if (r == 0)
+		return keep_known(ch, facts, ret);
+	facts_fini(facts);
+	if (r < 0 && r != -ENOENT)
 		return r;
 	r = is_covered(ch->cache, &ch->row, &covered);
 	if (r == 0)
-		r = covered ? keep(ch) : 1;
+		r = covered ? keep(ch, facts, ret) : 1;
 	return r == 1 ? unfinished_keep(ch, &ret->beside, ret_gone) : r;
+}
+
+/* The change of row ${ch} ends; then what is lost is made zeros. */
+static int
+end(struct change *ch, const struct facts *facts, int r)
+{
+	struct cache *c = ch->cache;
+
+	r = change_end(ch, r);
+	if (r < 0 || rangeset_is_empty(&facts->lost))
+		return r;
+	if (facts_reach(c, facts) < 0)
+		log_error("what is left of a file cannot be made whole: it is "
+			  "sent by the next mount");
+	return 0;
 }
 
 /* ${owed}: it is left alone, or that is not known. */
@@ -170,6 +204,7 @@ static int
 settle(struct cache *c, struct owner *ret)
 {
 	uint64_t id = ret->id;
+	AUTO(facts_fini) struct facts facts = { 0 };
 	struct change ch;
 	bool gone = false;
 	int r, owed, taken;
@@ -191,9 +226,9 @@ settle(struct cache *c, struct owner *ret)
 		change_name(&ch, NAME_ON_REPLACED);
 		return change_end_remove(&ch);
 	}
-	r = settle_bytes(&ch, ret, &gone);
+	r = settle_bytes(&ch, ret, &facts, &gone);
 	if (r < 0 || !gone)
-		return change_end(&ch, r);
+		return end(&ch, &facts, r);
 	log_warn("'%s' was being made when the last mount ended without "
 		 "unmounting: it is not kept",
 	    ch.row.name);
@@ -262,6 +297,8 @@ recover_run(struct cache *c)
 		r = recover_names(c);
 	for (size_t i = 0; r == 0 && i < o.count; i++) {
 		r = resume(c, o.all[i].beside);
+		if (r == 0)
+			r = resume(c, o.all[i].partial);
 		if (r == 0)
 			r = resume(c, o.all[i].id);
 	}

@@ -330,19 +330,21 @@ write_bytes(struct entry *e, uint64_t off, const void *data, size_t len,
 
 /*
  * The file itself gets shorter.  After a crash, what was let go of is not to
- * come back: so the database knows of it before, and, if nothing of the object
- * is left, that what the file holds until then is nothing.
+ * come back, nor to be called lost (facts.h): so the database knows of it
+ * before, and, if nothing of the object is left, that what the file holds until
+ * then is nothing.
  */
 static int
 cut_locked(struct entry *e, uint64_t size, bool had_base)
 {
 	bool is_all = had_base && size == 0;
-	int r = 0;
+	int r;
 
 	if (is_all)
 		e->chunk.base_size = CHUNK_CUT;
-	if (had_base)
-		r = chunk_flush(&e->chunk);
+	r = chunk_flush(&e->chunk);
+	if (!had_base)
+		r = 0; /* then what was let go of is called lost, no worse */
 	/* In any case: what is beyond is not to be seen when it grows. */
 	if (ftruncate(e->chunk.fd, (off_t)size) < 0 && r == 0)
 		r = -errno;
