@@ -23,6 +23,7 @@
 #include "cache/set.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/map.h"
 #include "s3/base/wait.h"
 
 /* From one look to the next: soon at first, for what is small. */
@@ -48,6 +49,7 @@ struct sending {
 	struct scope scope;
 	struct file *files; /* owned */
 	size_t count;
+	struct map asked; /* owned: nodes of files, to nothing */
 	struct cache_left left;
 	uint64_t refused;
 };
@@ -59,9 +61,8 @@ is_wanted(struct sending *s, struct entry *e)
 {
 	AUTO(row_fini) struct row row = { 0 };
 
-	for (size_t i = 0; i < s->count; i++)
-		if (s->files[i].entry == e)
-			return false; /* it was tried */
+	if (map_find(&s->asked, e->node) != NULL)
+		return false; /* it was tried */
 	return s->scope.id == CACHE_ROOT ||
 	       (db_row_by_node(s->cache->db, e->node, &row) == 0 &&
 		   scope_has(&s->scope, &row));
@@ -83,8 +84,11 @@ add_files(struct sending *s)
 	s->files = files == NULL ? s->files : files;
 	for (size_t i = 0; i < count; i++) {
 		struct entry *e = list[i];
+		bool wanted = r == 0 && is_wanted(s, e);
 
-		if (r < 0 || !is_wanted(s, e)) {
+		if (wanted)
+			r = map_set(&s->asked, e->node, 0);
+		if (r < 0 || !wanted) {
 			entry_put(e);
 			continue;
 		}
@@ -196,6 +200,7 @@ put_files(struct sending *s)
 	for (size_t i = 0; i < s->count; i++)
 		entry_put(s->files[i].entry);
 	free(s->files);
+	map_fini(&s->asked);
 }
 
 /* ---- names ---- */
@@ -205,30 +210,40 @@ struct dirs {
 	const struct scope *scope;
 	uint64_t *ids; /* owned */
 	size_t count;
+	size_t size;
+	struct map noted; /* owned: ids, to nothing */
 	int r;
 };
+
+static int
+add_dir(struct dirs *d, uint64_t id)
+{
+	if (map_find(&d->noted, id) != NULL)
+		return 0;
+	if (d->count == d->size) {
+		size_t size = d->size == 0 ? 16 : d->size * 2;
+		void *p = reallocarray(d->ids, size, sizeof(*d->ids));
+
+		if (p == NULL)
+			return -ENOMEM;
+		d->ids = p;
+		d->size = size;
+	}
+	d->ids[d->count++] = id;
+	return map_set(&d->noted, id, 0);
+}
 
 static bool
 note_dir(void *arg, const struct intent *it)
 {
 	AUTO(row_fini) struct row row = { 0 };
 	struct dirs *d = arg;
-	void *p;
 
 	if (db_row_by_id(d->scope->cache->db, it->id, &row) < 0 ||
 	    !scope_has(d->scope, &row))
 		return true;
-	for (size_t i = 0; i < d->count; i++)
-		if (d->ids[i] == row.parent)
-			return true;
-	p = reallocarray(d->ids, d->count + 1, sizeof(*d->ids));
-	if (p == NULL) {
-		d->r = -ENOMEM;
-		return false;
-	}
-	d->ids = p;
-	d->ids[d->count++] = row.parent;
-	return true;
+	d->r = add_dir(d, row.parent);
+	return d->r == 0;
 }
 
 /* What fails is told by what is left; only an interrupt counts. */
@@ -253,12 +268,14 @@ send_names(struct sending *s)
 	r = owed_run(s->cache, s->scope.id, s->waiter);
 	if (r == -EINTR || !s->scope.is_dir)
 		return r == -EINTR ? r : 0;
+	map_init(&d.noted);
 	r = db_owed_each(s->cache->db, note_dir, &d);
 	if (r == 0)
 		r = d.r;
 	for (size_t i = 0; r == 0 && i < d.count; i++)
 		r = wait_names(s, d.ids[i]);
 	free(d.ids);
+	map_fini(&d.noted);
 	return r;
 }
 
@@ -377,6 +394,7 @@ cache_send_all(struct cache *c, struct cache_key_call *call, struct waiter *w)
 	struct sending s = { .cache = c, .call = call, .waiter = w };
 	int r = scope_find(c, call, &s.scope);
 
+	map_init(&s.asked);
 	if (r == 0 && !c->config.read_only)
 		r = send_scope(&s);
 	if (r == 0)
