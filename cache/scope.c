@@ -5,6 +5,7 @@
 #include "cache/scope.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,8 @@ scope_has(const struct scope *s, const struct row *row)
 	uint64_t id = row->id, parent = row->parent;
 	struct row up = { 0 };
 
+	if (s->id == CACHE_ROOT)
+		return true;
 	for (int i = 0; id != s->id && i < DEPTH_MAX; i++) {
 		if (id == CACHE_ROOT ||
 		    db_row_by_id(s->cache->db, parent, &up) < 0)
@@ -108,6 +111,10 @@ scope_notes_add(struct scope_notes *n, struct cache *c, const struct row *row,
 	struct scope_note *one;
 	int r;
 
+	if (n->count == SCOPE_NOTES_MAX) {
+		n->more++;
+		return 0;
+	}
 	if (n->count == n->size) {
 		size_t size = n->size == 0 ? 16 : n->size * 2;
 		void *p = reallocarray(n->all, size, sizeof(*n->all));
@@ -127,6 +134,17 @@ scope_notes_add(struct scope_notes *n, struct cache *c, const struct row *row,
 	return r;
 }
 
+/* How many have no note of their own. */
+static int
+tell_more(const struct scope_notes *n, struct cache_key_call *call)
+{
+	char text[64];
+	struct cache_note note = { .what = "more", .text = text };
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64 " more", n->more);
+	return call->note(call->arg, &note);
+}
+
 int
 scope_notes_tell(struct scope_notes *n, struct cache_key_call *call)
 {
@@ -139,6 +157,8 @@ scope_notes_tell(struct scope_notes *n, struct cache_key_call *call)
 
 		r = call->note(call->arg, &note);
 	}
+	if (r == 0 && n->more > 0)
+		r = tell_more(n, call);
 	scope_notes_fini(n);
 	return r;
 }

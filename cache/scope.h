@@ -33,26 +33,31 @@ struct scope {
  */
 int scope_find(struct cache *c, struct cache_key_call *call, struct scope *ret);
 
-/* Whether ${row} is it, or lies below it.  A row whose directory is gone does
- * not. */
+/* Whether ${row} is it, or lies below it.  A row whose directory is gone lies
+ * below all only. */
 bool scope_has(const struct scope *s, const struct row *row);
 
 /* Append the path of ${row} below the mount, without a '/' at its end; as far
  * as it can be told: "?" stands for a directory that is gone. */
 int scope_path(struct cache *c, const struct row *row, struct buf *ret);
 
+/* So many are kept: what is not in S3 may be millions of files. */
+#define SCOPE_NOTES_MAX 1000
+
 /* What is to be told of paths, collected where that cannot be done. */
 struct scope_notes {
 	struct scope_note *all; /* owned */
 	size_t count;
 	size_t size;
+	uint64_t more; /* of which only the number is known */
 };
 
 /* Add one of ${row}; ${what} and ${text} are borrowed.  0 or -errno. */
 int scope_notes_add(struct scope_notes *n, struct cache *c,
     const struct row *row, const char *what, const char *text);
 
-/* Give all to ${call->note}, and empty it.  Returns: 0, or what that does. */
+/* Give all to ${call->note}, at last how many more there are, and empty it.
+ * Returns: 0, or what that does. */
 int scope_notes_tell(struct scope_notes *n, struct cache_key_call *call);
 
 void scope_notes_fini(struct scope_notes *n);

@@ -7,6 +7,7 @@
 #include "tests/unit/cache_names.h"
 
 #include "cache/admin.h"
+#include "cache/scope.h"
 #include "s3/base/wait.h"
 
 static void
@@ -108,6 +109,56 @@ test_asked(void **state)
 	assert_int_equal(mode_of(node), S_IFREG | 0600);
 }
 
+#define UNSENT (SCOPE_NOTES_MAX + 5)
+
+/* What was told. */
+struct told {
+	unsigned count;
+	char last[64];
+};
+
+static int
+take_note(void *arg, const struct cache_note *note)
+{
+	struct told *told = arg;
+
+	told->count++;
+	(void)snprintf(
+	    told->last, sizeof(told->last), "%s: %s", note->what, note->text);
+	return 0;
+}
+
+/* Of very many that S3 does not have, some are named, and the rest counted. */
+static void
+test_many_unsent(void **state)
+{
+	struct told told = { 0 };
+	struct cache_key_call call = {
+		.key = "", .note = take_note, .arg = &told
+	};
+	struct cache_attr attr;
+	struct waiter w;
+
+	(void)state;
+	close_cache();
+	config.sync = CACHE_SYNC_FSYNC;
+	open_cache();
+	list_dir(ROOT);
+	for (unsigned i = 0; i < UNSENT; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "n%u", i);
+		assert_int_equal(
+		    make(ROOT, name, S_IFIFO | 0600, NULL, &attr), 0);
+	}
+	waiter_init(&w);
+	assert_int_equal(cache_drop(cache, &call, &w), 0);
+	waiter_fini(&w);
+	assert_int_equal(call.found, UNSENT);
+	assert_int_equal(told.count, SCOPE_NOTES_MAX + 1);
+	assert_string_equal(told.last, "more: 5 more");
+}
+
 int
 main(void)
 {
@@ -115,6 +166,7 @@ main(void)
 		T(test_open),
 		T(test_open_list),
 		T(test_asked),
+		T(test_many_unsent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
