@@ -219,7 +219,8 @@ struct cache_new {
  * Make a directory (its marker), symlink, FIFO, socket, device or empty file.
  * Returns: 0; -EEXIST; -ENOENT ${parent} is gone; -ENAMETOOLONG the name, or
  *     its key is over 1024 bytes; -EINVAL a name that has no key (".pailfs"
- *     in the root); -EROFS; -EACCES ...
+ *     in the root); -EILSEQ a name that is not UTF-8, as keys are; -EROFS;
+ *     -EACCES ...
  */
 int cache_make(struct cache *c, uint64_t parent, const char *name,
     const struct cache_new *what, struct waiter *w, struct cache_attr *ret);

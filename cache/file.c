@@ -13,6 +13,7 @@
 #include "cache/entry.h"
 #include "cache/lookup.h"
 #include "cache/make.h"
+#include "cache/name.h"
 #include "cache/owed.h"
 #include "cache/pool.h"
 #include "cache/read.h"
@@ -142,8 +143,9 @@ cache_create(struct cache *c, const struct cache_place *at,
 	struct cache_file *f;
 	int r;
 
-	if (c->config.read_only)
-		return -EROFS;
+	r = name_check_new(c, at->name);
+	if (r < 0)
+		return r;
 	r = make_file(c, at->parent, at->name, what, w, &row);
 	if (r == -EEXIST && (flags & O_EXCL) == 0 && row.id != 0)
 		r = cache_file_open(c, row.node, flags, w, &f);

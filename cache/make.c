@@ -450,9 +450,10 @@ cache_make(struct cache *c, uint64_t parent, const char *name,
 	AUTO(row_fini) struct row old = { 0 };
 	AUTO(row_fini) struct row row = { 0 };
 	bool is_dir = S_ISDIR(what->mode), is_owed = false;
-	int r;
+	int r = name_check_new(c, name);
 
-	r = name_dir(c, parent, &dir);
+	if (r == 0)
+		r = name_dir(c, parent, &dir);
 	if (r == 0)
 		r = check_new(c, &dir, name, is_dir, w, &old);
 	if (r == 0)

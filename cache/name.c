@@ -16,10 +16,48 @@
 #include "cache/path.h"
 #include "cache/view.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/log.h"
 #include "s3/base/text.h"
 
 #define HOST_MAX  64
 #define NAMES_MAX 100 /* tried, where one of that second is taken */
+
+/* ${name} for the log: '?' for bytes that are no UTF-8. */
+static void
+show(const char *name, char ret[CACHE_NAME_MAX + 1])
+{
+	size_t n = 0, len;
+	uint32_t c;
+
+	while (*name != '\0' && n < CACHE_NAME_MAX) {
+		len = text_char(name, &c);
+		if (len > CACHE_NAME_MAX - n)
+			break;
+		if (len > 0)
+			memcpy(ret + n, name, len);
+		else
+			ret[n] = '?';
+		n += len > 0 ? len : 1;
+		name += len > 0 ? len : 1;
+	}
+	ret[n] = '\0';
+}
+
+int
+name_check_new(struct cache *c, const char *name)
+{
+	char shown[CACHE_NAME_MAX + 1];
+
+	if (c->config.read_only)
+		return -EROFS;
+	if (text_is_utf8(name))
+		return 0;
+	show(name, shown);
+	log_warn("the name '%s' is not UTF-8 ('?' stands for such bytes), as "
+		 "keys of S3 have to be: nothing was made or renamed",
+	    shown);
+	return -EILSEQ;
+}
 
 int
 name_dir(struct cache *c, uint64_t node, struct row *ret)

@@ -29,6 +29,14 @@ struct copy;
 struct copy_result;
 struct waiter;
 
+/**
+ * name_check_new(c, name):
+ * Whether an entry may be made of that name, or get it: S3's keys are UTF-8.
+ * What is not is told in the log, too.
+ * Returns: 0; -EILSEQ; -EROFS.
+ */
+int name_check_new(struct cache *c, const char *name);
+
 /* The directory ${node}, which is to be changed: -EROFS; -ENOENT it is gone;
  * -ENOTDIR. */
 int name_dir(struct cache *c, uint64_t node, struct row *ret);

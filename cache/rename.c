@@ -484,10 +484,14 @@ int
 cache_rename(struct cache *c, const struct cache_place *from,
     const struct cache_place *to, unsigned flags, struct waiter *w)
 {
-	int r = -ESTALE, tries = 0, moves = 0;
+	int r, tries = 0, moves = 0;
 
 	if (flags != 0 && flags != RENAME_NOREPLACE)
 		return -EINVAL;
+	r = name_check_new(c, to->name);
+	if (r < 0)
+		return r;
+	r = -ESTALE;
 	while (r == -ESTALE && tries < TRIES && moves < MOVES_MAX) {
 		struct rename m = { .cache = c, .new_name = to->name };
 

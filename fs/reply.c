@@ -30,6 +30,7 @@ is_ordinary(int r)
 	case EINVAL:
 	case ELOOP:
 	case ENAMETOOLONG:
+	case EILSEQ:
 	case ENOTEMPTY:
 	case EOPNOTSUPP:
 	case ENOSYS:

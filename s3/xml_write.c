@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "s3/base/buf.h"
+#include "s3/base/text.h"
 #include "s3/checksum.h"
 #include "s3/s3.h"
 #include "s3/xml.h"
@@ -15,41 +16,13 @@
 #define HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define NS   " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
 
-/* How many bytes of UTF-8 the character at ${s} has, 0 if it is none. */
-static size_t
-decode_utf8(const char *s, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = (unsigned char)s[0];
-	size_t len;
-	uint32_t c;
-
-	if (first < 0x80) {
-		*ret = first;
-		return 1;
-	}
-	len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	if (first < 0xc0 || first > 0xf7)
-		return 0;
-	c = first & (0x7fU >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fU);
-	}
-	if (c < least[len] || c > 0x10ffff)
-		return 0;
-	*ret = c;
-	return len;
-}
-
 /* Is ${c} a Char of XML 1.0? */
 static bool
 is_xml_char(uint32_t c)
 {
 	if (c < 0x20)
 		return c == '\t' || c == '\n' || c == '\r';
-	return (c < 0xd800 || c > 0xdfff) && c != 0xfffe && c != 0xffff;
+	return c != 0xfffe && c != 0xffff;
 }
 
 bool
@@ -59,7 +32,7 @@ xml_can_carry(const char *key)
 	size_t len;
 
 	for (; *key != '\0'; key += len) {
-		len = decode_utf8(key, &c);
+		len = text_char(key, &c);
 		if (len == 0 || !is_xml_char(c))
 			return false;
 	}

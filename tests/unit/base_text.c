@@ -41,12 +41,31 @@ test_fields(void **state)
 	assert_null(field);
 }
 
+static void
+test_utf8(void **state)
+{
+	static const char *const good[] = { "", "a b\x01\x7f", "\xc3\xa9",
+		"\xed\x9f\xbf\xee\x80\x80", "\xef\xbf\xbe", "\xf0\x9f\x98\x80",
+		"\xf4\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\x80", "caf\xe9", "\xc3", "\xc3(",
+		"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xed\xb2\xa9",
+		"\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+		"\xff", "a\xf0\x9f\x98" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(text_is_utf8(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(text_is_utf8(bad[i]));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
