@@ -203,12 +203,16 @@ test_flush_after_stage(void **state)
 	close_it();
 }
 
-/* So does what ends the upload of a file without a name. */
+/* So does what ends the upload of a file without a name; when that is closed
+ * and the kernel has forgotten it, its staging object goes, too. */
 static void
 test_unlink_after_stage(void **state)
 {
+	uint64_t node;
+
 	(void)state;
 	make_it();
+	node = get(dir, "f").node;
 	stage_and_rename();
 	assert_int_equal(cache_unlink(cache, dir, "f", NULL), 0);
 	for (int i = 0; is_flushing() && i < LONG; i++)
@@ -217,6 +221,10 @@ test_unlink_after_stage(void **state)
 	fake_hold(s3, S3_COMPLETE_MULTIPART_UPLOAD, false);
 	wait_until_flushed();
 	close_it();
+	cache_forget(cache, node);
+	for (int i = 0; fake_objects(s3, ".pailfs/") > 0 && i < ENDED; i++)
+		(void)usleep(10000);
+	assert_int_equal(fake_objects(s3, ".pailfs/"), 0);
 }
 
 /* Whether one that needs room would wait for it; else it is told at once that
