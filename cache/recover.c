@@ -96,21 +96,47 @@ settle_name(struct change *ch, bool is_taken)
 
 /* ---- bytes ---- */
 
-/* Whether a close or fsync of the bytes was acknowledged, or S3 has refused
- * them, or it is not known whether it has them. */
+/* Whether (1) a close or fsync of the bytes was acknowledged. */
 static int
-is_covered(struct cache *c, const struct row *row, bool *ret)
+is_owed(struct cache *c, const struct row *row)
 {
 	struct db_intent owed = { 0 };
-	int r = 0;
+	int r = db_intent_get(c->db, row->id, DB_INTENT_BYTES, &owed);
 
-	*ret = row->byte_state != BYTES_CLEAN && row->byte_state != BYTES_DIRTY;
-	if (*ret)
-		return 0;
-	r = db_intent_get(c->db, row->id, DB_INTENT_BYTES, &owed);
-	*ret = r == 0;
 	db_intent_fini(&owed);
-	return r == -ENOENT ? 0 : r;
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+/* Whether (1) it was, or S3 has refused them, or it is not known whether it has
+ * them. */
+static int
+is_covered(struct cache *c, const struct row *row)
+{
+	if (row->byte_state != BYTES_CLEAN && row->byte_state != BYTES_DIRTY)
+		return 1;
+	return is_owed(c, row);
+}
+
+/*
+ * What is known of the bytes of ${row}.  Of a file that is all its own the
+ * chunk file tells how long it is: no longer than what was covered, as a change
+ * since would have set that aside first.
+ */
+static int
+find_facts(struct cache *c, const struct row *row, struct facts *ret)
+{
+	int r = facts_mend(c, row->node, ret);
+
+	if (r == 0 && ret->base_size == 0 && ret->size > row->size)
+		r = is_owed(c, row);
+	if (r <= 0)
+		return r;
+	log_warn("'%s': what lies beyond its end in the cache folder is not "
+		 "its own",
+	    row->name);
+	facts_fini(ret);
+	r = chunk_resize_file(c, row->node, row->size);
+	return r == 0 ? facts_mend(c, row->node, ret) : r;
 }
 
 /* Bytes that were covered: those that are lost are zeros in a file beside. */
@@ -136,7 +162,7 @@ keep(struct change *ch, struct facts *facts, struct owner *ret)
 		*facts =
 		    (struct facts){ .is_known = true, .size = ch->row.size };
 	else
-		r = facts_mend(ch->cache, ch->row.node, facts);
+		r = find_facts(ch->cache, &ch->row, facts);
 	if (r == 0 && !facts->is_known && ch->row.size > 0) {
 		log_error("'%s' was closed, but nothing of it is in the cache "
 			  "folder any more, and S3 may not have it",
@@ -152,7 +178,6 @@ settle_bytes(
     struct change *ch, struct owner *ret, struct facts *facts, bool *ret_gone)
 {
 	uint64_t snapshot;
-	bool covered = false;
 	int r;
 
 	*ret_gone = false;
@@ -171,9 +196,9 @@ settle_bytes(
 	facts_fini(facts);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = is_covered(ch->cache, &ch->row, &covered);
-	if (r == 0)
-		r = covered ? keep(ch, facts, ret) : 1;
+	r = is_covered(ch->cache, &ch->row);
+	if (r >= 0)
+		r = r == 1 ? keep(ch, facts, ret) : 1;
 	return r == 1 ? unfinished_keep(ch, &ret->beside, ret_gone) : r;
 }
 

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/change.h"
@@ -20,6 +22,7 @@
 #include "cache/write.h"
 #include "cache/writeback.h"
 #include "s3/base/cleanup.h"
+#include "s3/base/log.h"
 #include "s3/base/wait.h"
 
 /* How often room is made for a write that the disk has none for. */
@@ -167,6 +170,36 @@ note_locked(struct entry *e, uint64_t off, uint64_t end)
 	return r;
 }
 
+/* Nothing is in the chunk file beyond the end, where zeros are to be when the
+ * file grows: of a write that failed half-way, it might. */
+static int
+cut_beyond_locked(struct entry *e)
+{
+	struct stat st;
+
+	if (fstat(e->chunk.fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size > e->size &&
+	    ftruncate(e->chunk.fd, (off_t)e->size) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A change failed: nothing of it stays beyond the end.  Returns ${err}. */
+static int
+failed_locked(struct entry *e, int err)
+{
+	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
+
+	/* A tail: needs no memory. */
+	(void)rangeset_remove(&e->chunk.dirty, e->size, UINT64_MAX);
+	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
+	    dirty - rangeset_bytes(&e->chunk.dirty));
+	if (cut_beyond_locked(e) < 0)
+		log_debug("node=%" PRIu64 " is longer than its file", e->node);
+	return err;
+}
+
 /* The file grows to ${size}: zeros. */
 static int
 grow_locked(struct entry *e, uint64_t size)
@@ -176,13 +209,16 @@ grow_locked(struct entry *e, uint64_t size)
 	if (size <= e->size)
 		return 0;
 	r = withdraw_crcs(e, e->size, e->size + 1);
+	if (r == 0)
+		r = cut_beyond_locked(e);
 	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
 		r = -errno;
 	if (r == 0)
 		r = note_locked(e, e->size, size);
-	if (r == 0)
-		e->size = size;
-	return r;
+	if (r < 0)
+		return failed_locked(e, r);
+	e->size = size;
+	return 0;
 }
 
 /* A write of [off, end) failed in its middle: what was S3's there is fetched
@@ -216,9 +252,11 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 		forget_locked(e, off, end);
 	if (r == 0)
 		r = note_locked(e, off, end);
-	if (r == 0 && end > e->size)
+	if (r < 0)
+		return failed_locked(e, r);
+	if (end > e->size)
 		e->size = end;
-	return r;
+	return 0;
 }
 
 /* Uploads make room when they end: those that are under way, then those that
