@@ -25,6 +25,9 @@
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
 
+/* Bytes of one file that are copied into another at once. */
+#define COPY_PIECE ((size_t)256 << 10)
+
 struct cache_file {
 	struct entry *entry;     /* [I] a reference */
 	bool may_write;          /* [I] */
@@ -249,22 +252,26 @@ cache_file_allocate(struct cache_file *f, int mode, uint64_t off, uint64_t len,
 	}
 }
 
-/* Bytes of one file into another, through a buffer of the readers. */
+/* Bytes of one file into another, through ${piece}, of COPY_PIECE bytes: who
+ * waits until ${to} may be changed holds no buffer of the readers, which who
+ * sends its bytes needs. */
 static int
 copy_some(const struct cache_span *from, const struct cache_span *to,
-    size_t len, struct waiter *w, size_t *ret)
+    size_t len, struct waiter *w, void *piece, size_t *ret)
 {
 	struct cache_bytes bytes;
+	size_t got;
 	int r;
 
 	r = cache_file_read(from->file, from->off, len, w, &bytes);
 	if (r < 0)
 		return r;
-	r = write_bytes(
-	    to->file->entry, to->off, bytes.data, bytes.len, false, w);
-	*ret = bytes.len;
+	got = bytes.len;
+	if (got > 0)
+		memcpy(piece, bytes.data, got);
 	cache_bytes_put(from->file->entry->cache, &bytes);
-	return r;
+	*ret = got;
+	return write_bytes(to->file->entry, to->off, piece, got, false, w);
 }
 
 static int
@@ -272,16 +279,17 @@ copy_bytes(const struct cache_span *from, const struct cache_span *to,
     uint64_t len, struct waiter *w, uint64_t *ret_len)
 {
 	struct cache_span in = *from, out = *to;
+	AUTO_FREE void *piece = malloc(COPY_PIECE);
 	uint64_t done = 0;
 	size_t some = 1;
-	int r = 0;
+	int r = piece == NULL ? -ENOMEM : 0;
 
 	while (r == 0 && done < len && some > 0) {
-		size_t want = len - done < CACHE_READ_MAX ? (size_t)(len - done)
-							  : CACHE_READ_MAX;
+		size_t want =
+		    len - done < COPY_PIECE ? (size_t)(len - done) : COPY_PIECE;
 
 		some = 0;
-		r = copy_some(&in, &out, want, w, &some);
+		r = copy_some(&in, &out, want, w, piece, &some);
 		done += r == 0 ? some : 0;
 		in.off = from->off + done;
 		out.off = to->off + done;
