@@ -384,13 +384,24 @@ entries_refresh(
 	entry_put(e);
 }
 
+/* Whether something of ${node}, which is not in memory, is not in S3.  Of a
+ * file that was only made shorter, what is known of it tells, and no byte. */
+static bool
+is_owing(struct cache *c, uint64_t node)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r = db_row_by_node(c->db, node, &row);
+
+	return r == 0 ? row.byte_state != BYTES_CLEAN : r != -ENOENT;
+}
+
 uint64_t
 entries_drop_closed(struct cache *c, uint64_t node)
 {
 	uint64_t freed = 0;
 
 	lock_take(&c->entries->lock);
-	if (find_locked(c->entries, node) == NULL)
+	if (find_locked(c->entries, node) == NULL && !is_owing(c, node))
 		freed = chunk_delete(c, node);
 	lock_drop(&c->entries->lock);
 	return freed;

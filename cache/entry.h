@@ -245,7 +245,8 @@ int entries_rekey_but(struct cache *c, const char *from, const char *to,
 int entries_rekey_one(struct cache *c, uint64_t node, const char *from,
     const char *to, const char *etag);
 
-/* Delete the bytes of ${node} if it is not in memory; returns how many. */
+/* Delete the bytes of ${node} if it is not in memory, and S3 has all that the
+ * row tells of; returns how many. */
 uint64_t entries_drop_closed(struct cache *c, uint64_t node);
 
 /* Nothing of ${node} stays here that S3 has and nobody reads just now. */

@@ -66,9 +66,9 @@ limit_of(struct cache *c)
 
 /*
  * The first part of [pos, end) that is neither present nor on its way, as a
- * piece in whole blocks.
+ * piece in whole blocks.  Returns: 1; 0 there is none; -EIO it is nowhere.
  */
-static bool
+static int
 next_piece(struct entry *e, uint64_t pos, uint64_t end, uint64_t *ret_off,
     uint64_t *ret_end)
 {
@@ -80,15 +80,18 @@ next_piece(struct entry *e, uint64_t pos, uint64_t end, uint64_t *ret_off,
 			pos = covered;
 			continue;
 		}
+		/* What is beyond the base is here, or else lost. */
+		*ret_off = gap_off;
+		if (gap_off >= e->chunk.base_size)
+			return -EIO;
 		gap_end = min_u64(gap_end, fetch_next(e, gap_off));
-		/* What is beyond the base is here. */
 		gap_end = min_u64(chunk_block_start(gap_end + CHUNK_BLOCK - 1),
 		    e->chunk.base_size);
 		*ret_off = chunk_block_start(gap_off);
 		*ret_end = ahead_piece_end(*ret_off, gap_end);
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* Put what is missing of the wanted range on its way. */
@@ -100,7 +103,12 @@ plan_locked(struct serve *s, struct fetch **ret, unsigned *ret_count)
 	unsigned n = 0;
 	int r = 0;
 
-	while (n < PIECES_MAX && next_piece(e, pos, s->want.end, &off, &end)) {
+	while (n < PIECES_MAX) {
+		r = next_piece(e, pos, s->want.end, &off, &end);
+		if (r == -EIO && off >= s->end)
+			r = 0; /* nobody has asked for that yet */
+		if (r <= 0)
+			break;
 		r = fetch_new(e, off, end, &ret[n]);
 		if (r < 0)
 			break;
