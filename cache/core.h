@@ -54,8 +54,9 @@ struct cache {
 	int64_t epoch_ms;           /* [I] cache clock - monotonic clock */
 	int64_t doubt_ms;           /* [I] nothing seen before is fresh */
 	_Atomic bool is_closing;
-	uint32_t generation;  /* [I] of the nodes of this folder, never 0 */
-	uint64_t boot_number; /* [I] numbers from here on are new */
+	_Atomic bool is_hurried; /* the drain before was interrupted */
+	uint32_t generation;     /* [I] of the nodes of this folder, never 0 */
+	uint64_t boot_number;    /* [I] numbers from here on are new */
 	bool is_same_boot; /* [I] the last run was of this boot: what it wrote
 			      is there, synced or not */
 	bool was_clean;    /* [I] the last run ended in order */

@@ -13,6 +13,8 @@
 #include "cache/entry.h"
 #include "cache/snapshot.h"
 #include "cache/writeback.h"
+#include "s3/base/log.h"
+#include "s3/base/wait.h"
 
 static bool
 is_owing(const struct entry *e)
@@ -132,6 +134,22 @@ cover_due(struct entry *e)
 		if (e->cache->config.max_dirty_age_s > 0)
 			writeback_later_locked(e, age_left(e));
 	}
+	lock_drop(&e->lock);
+}
+
+void
+cover_leave(struct entry *e)
+{
+	bool is_kept;
+
+	lock_take(&e->lock);
+	/* Any other state tells the next mount that it is owed. */
+	is_kept = !is_owing(e) || e->is_superseded || e->state != BYTES_DIRTY ||
+		  e->kept_generation == e->generation;
+	if (!is_kept && cover_commit_locked(e) < 0)
+		log_debug("'%s' is not covered", e->key);
+	e->is_flushing = false;
+	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
 }
 

@@ -32,6 +32,10 @@ int cover_commit_locked(struct entry *e);
 /* The time of ${e} has come: send it if it may be.  Locks: none. */
 void cover_due(struct entry *e);
 
+/* The flush of ${e} was asked for, and is left to the next mount, which finds
+ * it covered.  On the pool.  Locks: none. */
+void cover_leave(struct entry *e);
+
 /**
  * cover_hurry(c, again):
  * Room is needed: send what is covered and waits for its time; ${again}: what

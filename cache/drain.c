@@ -13,6 +13,7 @@
 #include "cache/state.h"
 #include "cache/upload.h"
 #include "cache/writeback.h"
+#include "s3/base/cleanup.h"
 #include "s3/base/log.h"
 #include "s3/base/wait.h"
 
@@ -25,21 +26,17 @@ say_left(struct entry *e)
 	lock_drop(&e->lock);
 }
 
+/* Send all of ${list} at once, and wait for them; what ${sent} has room for. */
 static int
-drain_bytes(struct cache *c, struct waiter *w, uint64_t *ret_left)
+send_list(struct entry **list, unsigned *sent, size_t count, struct waiter *w,
+    uint64_t *ret_left)
 {
-	struct entry **list = NULL;
-	size_t count = 0;
-	int r;
+	int r = 0;
 
-	r = entries_modified(c, &list, &count);
+	for (size_t i = 0; i < count; i++)
+		sent[i] = upload_post(list[i]);
 	for (size_t i = 0; i < count; i++) {
-		lock_take(&list[i]->lock);
-		writeback_bytes_locked(list[i]); /* all at once */
-		lock_drop(&list[i]->lock);
-	}
-	for (size_t i = 0; i < count; i++) {
-		int err = r < 0 ? r : upload_flush(list[i], w);
+		int err = r < 0 ? r : upload_await(list[i], sent[i], w);
 
 		if (err == -EINTR)
 			r = err;
@@ -48,8 +45,27 @@ drain_bytes(struct cache *c, struct waiter *w, uint64_t *ret_left)
 			++*ret_left;
 			say_left(list[i]);
 		}
-		entry_put(list[i]);
 	}
+	return r;
+}
+
+static int
+drain_bytes(struct cache *c, struct waiter *w, uint64_t *ret_left)
+{
+	AUTO_FREE unsigned *sent = NULL;
+	struct entry **list = NULL;
+	size_t count = 0;
+	int r;
+
+	r = entries_modified(c, &list, &count);
+	if (r == 0 && count > 0) {
+		sent = calloc(count, sizeof(*sent));
+		r = sent == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0)
+		r = send_list(list, sent, count, w, ret_left);
+	for (size_t i = 0; i < count; i++)
+		entry_put(list[i]);
 	free(list);
 	return r;
 }
@@ -103,6 +119,7 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 
 	if (w == NULL)
 		waiter_init(&own);
+	c->is_hurried = false;
 	r = drain_bytes(c, w == NULL ? &own : w, &files);
 	if (r == 0)
 		r = owed_wait(c, 0, w == NULL ? &own : w, &names);
@@ -119,6 +136,8 @@ cache_drain(struct cache *c, struct waiter *w, uint64_t *ret_left)
 		waiter_fini(&own);
 	if (attrs > 0)
 		(void)db_rows_pending(c->db, say_row, NULL); /* a log */
+	/* Who is told to end does not wait for what has not begun. */
+	c->is_hurried = r == -EINTR;
 	*ret_left = files + names + attrs + dirs;
 	return r == 0 ? result(c, *ret_left, refused) : r;
 }

@@ -510,35 +510,65 @@ is_awaited(const struct entry *e, uint64_t want)
 	       (e->is_superseded && e->is_flushing);
 }
 
+/* Wait until it is in S3, or has failed more often than ${errors} times. */
+static int
+await_locked(struct entry *e, unsigned errors, struct waiter *w)
+{
+	uint64_t want = e->generation;
+	int r = 0;
+
+	e->covered_generation = want;
+	while (r == 0 && !e->is_unlinked && is_awaited(e, want)) {
+		if ((int)(e->error_total - errors) > 0)
+			return e->error;
+		writeback_bytes_locked(e);
+		r = waiter_wait_in(w, &e->waiters, &e->lock);
+	}
+	/* What lost a conflict is not awaited any more. */
+	if (r == 0 && e->is_superseded && (int)(e->error_total - errors) > 0)
+		r = e->error;
+	return r;
+}
+
 int
 upload_flush(struct entry *e, struct waiter *w)
 {
-	uint64_t want;
-	unsigned errors;
 	struct waiter own;
-	int r = 0;
+	int r;
 
 	if (w == NULL)
 		waiter_init(&own);
 	else
 		waiter_reset(w);
 	lock_take(&e->lock);
-	want = e->generation;
-	e->covered_generation = want;
-	errors = e->error_total;
-	while (r == 0 && !e->is_unlinked && is_awaited(e, want)) {
-		if (e->error_total != errors) {
-			r = e->error;
-			break;
-		}
-		writeback_bytes_locked(e);
-		r = waiter_wait_in(w == NULL ? &own : w, &e->waiters, &e->lock);
-	}
-	/* What lost a conflict is not awaited any more. */
-	if (r == 0 && e->is_superseded && e->error_total != errors)
-		r = e->error;
+	r = await_locked(e, e->error_total, w == NULL ? &own : w);
 	lock_drop(&e->lock);
 	if (w == NULL)
 		waiter_fini(&own);
+	return r;
+}
+
+unsigned
+upload_post(struct entry *e)
+{
+	unsigned errors;
+
+	lock_take(&e->lock);
+	/* One that is under way may be of less than what is there now. */
+	errors = e->error_total + (e->is_flushing ? 1 : 0);
+	writeback_bytes_locked(e);
+	lock_drop(&e->lock);
+	return errors;
+}
+
+int
+upload_await(struct entry *e, unsigned errors, struct waiter *w)
+{
+	int r;
+
+	waiter_reset(w);
+	lock_take(&e->lock);
+	r = await_locked(e, errors, w);
+	lock_drop(&e->lock);
 	return r;
 }

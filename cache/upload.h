@@ -31,6 +31,13 @@ struct waiter;
  */
 int upload_flush(struct entry *e, struct waiter *w);
 
+/* Have it sent; what is told goes to upload_await().  Locks: none is held. */
+unsigned upload_post(struct entry *e);
+
+/* As upload_flush(), of one that was posted: if it has failed since, it is not
+ * sent again. */
+int upload_await(struct entry *e, unsigned errors, struct waiter *w);
+
 /* On the pool: one flush of ${e}, from the start to the end. */
 void upload_run(struct entry *e);
 

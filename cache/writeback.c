@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "cache/core.h"
+#include "cache/cover.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/outage.h"
@@ -69,13 +70,23 @@ writeback_post(struct writeback *wb, struct task *task)
 
 /* ---- bytes ---- */
 
+/* Whether the mount ends without what was not begun: rows and log have it. */
+static bool
+is_over(const struct cache *c)
+{
+	return c->is_closing && (c->is_hurried || outage_ms(c) > 0);
+}
+
 static void
 run_flush(struct task *task)
 {
 	struct entry *e = LIST_ENTRY(task, struct entry, flush_task);
 	struct cache *c = e->cache;
 
-	c->writeback->ops->bytes(e);
+	if (is_over(c))
+		cover_leave(e);
+	else
+		c->writeback->ops->bytes(e);
 	evict_upload_end(c->evict);
 	entry_put(e);
 }
@@ -221,7 +232,8 @@ run_attrs(struct task *task)
 {
 	struct due *due = LIST_ENTRY(task, struct due, task);
 	struct writeback *wb = due->cache->writeback;
-	int r = wb->ops->attrs(due->cache, due->id, NULL);
+	int r =
+	    is_over(due->cache) ? 0 : wb->ops->attrs(due->cache, due->id, NULL);
 	int64_t delay = RETRY_MIN_MS;
 
 	lock_take(&wb->lock);
