@@ -335,10 +335,13 @@ keep(struct entry *e, const struct base *base, const struct row *row)
 	r = make_beside(c, row,
 	    base->key != NULL || is_here(e) ? ASIDE_CONFLICT : ASIDE_PARTIAL,
 	    &beside);
-	if (r == 0)
-		r = entry_get(c, beside.node, &loser);
 	if (r < 0)
 		return r;
+	r = entry_get(c, beside.node, &loser);
+	if (r < 0) {
+		unmake(c, &beside);
+		return r;
+	}
 	r = fill_loser(e, base, loser, &beside);
 	if (r == 0)
 		r = give_up_name(e);
