@@ -68,6 +68,7 @@ struct entry {
 	bool is_new;                 /* [e] no version of it was in S3 yet */
 	bool is_unlinked;            /* [e] it has no name: nothing is sent */
 	bool is_leaving;             /* [e] it is being unlinked or replaced */
+	bool is_let_go;              /* [e] there was no room to keep it */
 	bool is_only_copy;           /* [e] its object is gone: never evicted */
 	bool is_flushing;            /* [e] a flush is queued or under way */
 	bool is_modified;            /* [e] size and times are not the row's */

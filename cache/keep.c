@@ -47,7 +47,23 @@ fetch_all(struct entry *e, struct waiter *w)
 	}
 }
 
-/* It is open: all of it is to be here. */
+/* It cannot be kept: who has it open goes on with what is here. */
+static void
+let_go(struct entry *e)
+{
+	lock_take(&e->lock);
+	if (!e->is_let_go)
+		log_warn("'%s' is open while it is removed or replaced, and "
+			 "does not fit in the cache folder: whoever has it "
+			 "open cannot read all of it any more; raise "
+			 "cache_size=",
+		    e->key);
+	e->is_let_go = true;
+	lock_drop(&e->lock);
+}
+
+/* It is open: all of it is to be here.  Returns: 0; 1 there is no room for it:
+ * it is let go of; -errno. */
 static int
 make_whole(struct entry *e, struct waiter *w)
 {
@@ -64,6 +80,10 @@ make_whole(struct entry *e, struct waiter *w)
 		e->is_only_copy = true;
 	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
+	if (r == -ENOSPC) {
+		let_go(e);
+		return 1;
+	}
 	/* It went away before we could: what is local is all there is. */
 	return r == -ESTALE ? 0 : r;
 }
@@ -120,7 +140,7 @@ keep_begin(struct cache *c, const struct row *row, bool always,
 		keep_end(e);
 	else
 		*ret = e;
-	return r;
+	return r < 0 ? r : 0;
 }
 
 void
@@ -149,18 +169,20 @@ keep_open_key(struct cache *c, const char *key, struct waiter *w)
 	struct entry *e;
 	int r = 0;
 
-	while (r == 0 && (e = entries_find_unlinked(c, key)) != NULL) {
+	while (r >= 0 && (e = entries_find_unlinked(c, key)) != NULL) {
 		r = make_whole(e, w);
 		lock_take(&e->lock);
 		if (r == 0)
 			e->is_only_copy = true;
+		else if (r > 0)
+			e->lost = -ESTALE; /* it is about to be */
 		lock_drop(&e->lock);
 		if (r == 0)
 			nameless_hold(c, e);
 		else
 			entry_put(e);
 	}
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* ---- implicit parents ---- */
