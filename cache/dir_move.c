@@ -113,9 +113,7 @@ dir_move_settle_late(struct dir_move *d, struct waiter *w)
 		if (r == 0)
 			d->lock_count++;
 	}
-	for (size_t i = 0; r == 0 && i < d->late_count; i++)
-		r = mover_refresh(&d->mover, d->late[i], w);
-	return r;
+	return r == 0 ? mover_refresh(&d->mover, d->late, d->late_count, w) : r;
 }
 
 /* Those that were busy since: what row they had may have gone. */

@@ -173,14 +173,21 @@ mover_add(struct mover *m, const char *key, const char *etag, uint64_t size)
 	return r;
 }
 
-struct moved *
-mover_find(struct mover *m, const char *key)
+/* The one of ${key} among the first ${count}, or NULL. */
+static struct moved *
+find_among(struct mover *m, size_t count, const char *key)
 {
 	struct moved want = { .key = (char *)(uintptr_t)key };
 
-	if (m->count == 0)
+	if (count == 0)
 		return NULL;
-	return bsearch(&want, m->keys, m->count, sizeof(*m->keys), by_key);
+	return bsearch(&want, m->keys, count, sizeof(*m->keys), by_key);
+}
+
+struct moved *
+mover_find(struct mover *m, const char *key)
+{
+	return find_among(m, m->count, key);
 }
 
 /* ---- the way back ---- */
@@ -393,17 +400,29 @@ mover_again(struct mover *m, struct moved *k, struct waiter *w)
 	return r == -ENOENT ? drop(m, k, w) : r;
 }
 
-int
-mover_refresh(struct mover *m, const char *key, struct waiter *w)
+/* Those of ${keys} that are not among the objects yet are. */
+static int
+add_new(struct mover *m, char *const *keys, size_t count)
 {
-	struct moved *k = mover_find(m, key);
-	int r;
+	size_t listed = m->count;
+	int r = 0;
 
-	if (k == NULL) {
-		r = mover_add(m, key, NULL, 0);
-		if (r < 0)
-			return r;
-		k = mover_find(m, key);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (find_among(m, listed, keys[i]) == NULL)
+			r = mover_append(m, keys[i], NULL, 0);
 	}
-	return mover_again(m, k, w);
+	if (m->count > listed)
+		mover_sort(m);
+	return r;
+}
+
+int
+mover_refresh(
+    struct mover *m, char *const *keys, size_t count, struct waiter *w)
+{
+	int r = add_new(m, keys, count);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = mover_again(m, mover_find(m, keys[i]), w);
+	return r;
 }

@@ -105,9 +105,11 @@ struct moved *mover_find(struct mover *m, const char *key);
  */
 int mover_copy(struct mover *m, struct waiter *w);
 
-/* The object of ${key} may be another than was copied, or gone, or new: ask,
- * and copy it again.  Its key is busy.  Returns: as mover_copy(). */
-int mover_refresh(struct mover *m, const char *key, struct waiter *w);
+/* The objects of ${keys}, each once, may be others than were copied, or gone,
+ * or new: ask, and copy them again.  Their keys are busy.  Returns: as
+ * mover_copy(). */
+int mover_refresh(
+    struct mover *m, char *const *keys, size_t count, struct waiter *w);
 
 /* Delete the originals of what was copied; goes on where some fail.  Returns:
  * 0; -errno of the first that stays; else -ESTALE: of some there is another
