@@ -65,6 +65,15 @@ wall_ms(const struct cache *c)
 
 /* ---- notes ---- */
 
+/* A database that fails is told of by all that asks it; what it does not know
+ * is left to a lifecycle rule. */
+static void
+say_failed(int r, const char *what)
+{
+	if (r < 0)
+		log_debug("sweep: %s: %s", what, strerror(-r));
+}
+
 int
 sweep_begin(
     struct cache *c, const char *key, const struct row *row, uint64_t *ret_note)
@@ -87,18 +96,11 @@ sweep_begin(
 	}
 	if (r == 0)
 		r = db_upload_put(c->db, &upload);
-	if (r == 0)
+	if (r == 0) {
+		say_failed(db_sync(c->db), "sync"); /* the power may fail */
 		*ret_note = upload.id;
+	}
 	return r;
-}
-
-/* A database that fails is told of by all that asks it; what it does not know
- * is left to a lifecycle rule. */
-static void
-say_failed(int r, const char *what)
-{
-	if (r < 0)
-		log_debug("sweep: %s: %s", what, strerror(-r));
 }
 
 void
