@@ -164,6 +164,10 @@ dir_journal_end(struct cache *c, uint64_t id, uint64_t hidden, int r)
 		else
 			db_rollback(c->db);
 	}
+	/* Else a loss of power may begin it anew, with what is made under that
+	 * name from now on. */
+	if (err == 0)
+		err = db_sync(c->db);
 	if (err == 0 && r < 0)
 		tell_shown(c, hidden);
 	if (err < 0)
