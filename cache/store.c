@@ -51,25 +51,44 @@ say(char *message, size_t len, int r, const char *path, const char *what)
 	return r;
 }
 
+/* Make a folder, if it is not there; its name is on the disk then. */
+static int
+make_folder(const char *path)
+{
+	AUTO_FREE char *above = NULL;
+	int fd, r;
+
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (asprintf(&above, "%s/..", path) < 0) {
+		above = NULL;
+		return -ENOMEM;
+	}
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES ? 0 : -errno; /* not ours to sync */
+	r = fsync(fd) < 0 ? -errno : 0;
+	(void)close(fd); /* nothing was written */
+	return r;
+}
+
 /* Make the folder ${path} and those above it. */
 static int
 make_folders(const char *path)
 {
 	AUTO_FREE char *copy = strdup(path);
+	int r = 0;
 
 	if (copy == NULL)
 		return -ENOMEM;
-	for (char *p = copy + 1; *p != '\0'; p++) {
+	for (char *p = copy + 1; r == 0 && *p != '\0'; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_folder(copy);
 		*p = '/';
 	}
-	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	return 0;
+	return r == 0 ? make_folder(copy) : r;
 }
 
 static int
@@ -374,6 +393,8 @@ store_open(struct cache *c, char *message, size_t len)
 			    "is damaged and cannot be moved aside");
 		r = open_facts(c, &used, message, len);
 	}
+	if (r == 0) /* from here on it was not clean, whatever happens */
+		r = db_sync(c->db);
 	if (r == 0 && !c->config.read_only)
 		r = salvage_set_owing(c, true);
 	if (r == -EPROTO || r == -EEXIST || r == -EBUSY)
