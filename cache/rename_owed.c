@@ -123,12 +123,15 @@ go_back(struct rename *m, bool is_changed, int why)
 	AUTO(row_fini) struct row stub = { 0 };
 	struct cache *c = m->cache;
 	struct change ch;
+	bool is_due = false;
 	int r = find_stub(m, &stub);
 
 	if (r == 0)
 		r = change_begin(c, m->from.id, &ch);
-	if (r == 0)
+	if (r == 0) {
+		is_due = ch.row.attr_state == ATTRS_METADIRTY;
 		r = change_end(&ch, take_back(&ch, &stub, is_changed));
+	}
 	if (r < 0) {
 		log_error("'%s' is '%s' here, but S3 refuses the copy (%s): "
 			  "it is tried again",
@@ -146,6 +149,8 @@ go_back(struct rename *m, bool is_changed, int why)
 			  "copy (%s): it has its old name again",
 		    m->key, m->new_key, strerror(-why));
 	owed_forget(c, stub.id);
+	if (is_due) /* the copy was to carry them */
+		writeback_attrs(c, m->from.id);
 	if (m->has_to)
 		removal_show(c, &m->to);
 	tell_changed(c, stub.parent, stub.name);
