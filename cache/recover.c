@@ -136,7 +136,9 @@ find_facts(struct cache *c, const struct row *row, struct facts *ret)
 	    row->name);
 	facts_fini(ret);
 	r = chunk_resize_file(c, row->node, row->size);
-	return r == 0 ? facts_mend(c, row->node, ret) : r;
+	if (r == 0)
+		r = facts_mend(c, row->node, ret);
+	return r == 0 ? rangeset_remove(&ret->lost, row->size, UINT64_MAX) : r;
 }
 
 /* Bytes that were covered: those that are lost are zeros in a file beside. */
