@@ -28,6 +28,7 @@ class Proxy:
         self.control = ports["control"]
         self.pid = ports["pid"]
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.senders = []       # that wait_idle() asks, too: wait_sent(s)
 
     @classmethod
     def start(cls, host, port, access="", secret="", *, log=None, **options):
@@ -119,7 +120,9 @@ class Proxy:
         self.call("POST", "/reset")
 
     def wait_idle(self, timeout=10.0):
-        """Wait until no request is in flight."""
+        """Wait until no request is in flight, or about to be sent."""
+        for sender in self.senders:
+            sender.wait_sent(timeout)
         args = {"timeout": timeout}
         if not self.call("POST", "/idle", args, timeout + 10)["idle"]:
             raise TimeoutError(f"still in flight: {self.stats()}")
@@ -199,6 +202,7 @@ class Proxy:
 
     def restore(self, conditions=True):
         """Back to a proxy as new: no rule, no limit, nothing counted."""
+        self.senders.clear()
         self.clear()
         self.release()
         self.drop()

@@ -138,6 +138,17 @@ class Mount:
         assert status == 0, f"pailctl status: {status}: {said}"
         return json.loads(said)
 
+    def wait_sent(self, timeout):
+        """Wait until the daemon, if there is one, has no call to S3 open.
+
+        What it asks for ahead of anybody is such a call before the reader
+        has its bytes, but a request only when its net thread gets to it.
+        """
+        process.wait_until(
+            lambda: not (self.alive() and self.mounted())
+            or self.status()["s3"]["in_flight"] == 0,
+            timeout * env.slow(), "the daemon's calls")
+
     def umount(self):
         """Unmount in order; the daemon must end well."""
         status, said = self.ctl("umount", str(self.path))
@@ -282,6 +293,8 @@ class Mounts:
         environment.update(env_extra or {})
         mount = Mount(bucket, home, {**base, **options}, environment, path)
         self.made.append(mount)
+        if proxy:
+            proxy.senders.append(mount)
         self._watch()
         return mount.start() if start else mount
 
