@@ -94,10 +94,13 @@ def test_bodies_pass_unchanged(proxy, proxy_s3, s3, bucket):
 def test_parallel_requests_show_as_a_peak(proxy, proxy_s3, bucket):
     proxy_s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     proxy.reset()
-    proxy.shape(latency_ms=100)
+    proxy.fault("hold", op="HeadObject")
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: proxy_s3.head_object(Bucket=bucket, Key="k"),
-                      range(6)))
+        heads = pool.map(lambda _: proxy_s3.head_object(Bucket=bucket,
+                                                        Key="k"), range(6))
+        proxy.wait_held(count=6)
+        proxy.release()
+        list(heads)
     stats = proxy.stats()
     assert stats["peak"] == 6 and stats["ops"]["HeadObject"]["peak"] == 6
     assert {e["parallel"] for e in proxy.log()} == set(range(1, 7))
@@ -105,14 +108,14 @@ def test_parallel_requests_show_as_a_peak(proxy, proxy_s3, bucket):
 
 def test_latency_delays_the_first_byte_only(proxy, proxy_s3, bucket):
     proxy_s3.put_object(Bucket=bucket, Key="k", Body=bytes(4 << 20))
-    proxy.shape(latency_ms=80)
+    proxy.shape(latency_ms=400)
     proxy.reset()
     start = time.monotonic()
     proxy_s3.get_object(Bucket=bucket, Key="k")["Body"].read()
     took = time.monotonic() - start
     entry, = proxy.log()
-    assert 0.08 <= entry["t_first"] - entry["t_start"] < 0.4
-    assert 0.08 <= took < 0.5       # 0.08 for each chunk would be more
+    assert 0.4 <= entry["t_first"] - entry["t_start"] < 6
+    assert 0.4 <= took < 6          # 0.4 for each chunk would be more
 
 
 def test_the_profiles_are_as_written(proxy):
@@ -130,7 +133,7 @@ def test_the_rate_of_a_request_is_capped(proxy, proxy_s3, bucket, way):
     if way == "down":
         for n in range(4):
             proxy_s3.put_object(Bucket=bucket, Key=f"k{n}", Body=data)
-    proxy.shape(rate=5e6)
+    proxy.shape(rate=1e6)
 
     def once(n):
         if way == "up":
@@ -141,8 +144,8 @@ def test_the_rate_of_a_request_is_capped(proxy, proxy_s3, bucket, way):
     start = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(once, range(4)))
-    # 0.3 s each, all at once; had they to share the rate, it were 1.2 s.
-    assert 0.29 <= time.monotonic() - start < 1.0
+    # 1.5 s each, all at once; had they to share the rate, it were 6 s.
+    assert 1.48 <= time.monotonic() - start < 5.8
 
 
 def test_the_total_rate_is_shared(proxy, proxy_s3, bucket):
@@ -152,16 +155,16 @@ def test_the_total_rate_is_shared(proxy, proxy_s3, bucket):
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: proxy_s3.get_object(
             Bucket=bucket, Key="k")["Body"].read(), range(3)))
-    assert 0.58 <= time.monotonic() - start < 1.5
+    assert 0.58 <= time.monotonic() - start < 10
 
 
 def test_a_small_ranged_read_is_not_slowed_by_the_cap(proxy, proxy_s3,
                                                       raw_get, bucket):
     proxy_s3.put_object(Bucket=bucket, Key="k", Body=bytes(1 << 20))
-    proxy.shape(rate=1e3)       # 4 s, were the first bytes spaced, too
+    proxy.shape(rate=200)       # 20 s, were the first bytes spaced, too
     start = time.monotonic()
     reply = raw_get(bucket, "k", 0, 4095)
-    assert len(reply.body) == 4096 and time.monotonic() - start < 1
+    assert len(reply.body) == 4096 and time.monotonic() - start < 15
 
 
 def test_a_client_that_leaves_is_logged(proxy, proxy_s3, server, bucket):
@@ -251,12 +254,12 @@ def test_classification(line, want):
 
 
 def test_the_first_bytes_go_at_once_in_however_many_pieces():
-    pacer = shape.Pacer(shape.Shape(rate=1e3), shape.Total())
+    pacer = shape.Pacer(shape.Shape(rate=200), shape.Total())
     start = time.monotonic()
     for n in (100, 3000, 1000):
         assert pacer.size(wire.CHUNK) == shape.FIRST - pacer.sent
         asyncio.run(pacer.wait(n))
-    assert time.monotonic() - start < 1 and pacer.sent == 4100
+    assert time.monotonic() - start < 15 and pacer.sent == 4100
 
 
 def test_a_stalled_peer_does_not_earn_a_burst():

@@ -34,7 +34,7 @@ def signed(server, endpoint, method, bucket, key, headers=None, body=b"",
     return path, dict(request.headers.items())
 
 
-def get(server, endpoint, bucket, key, first=None, last=None, timeout=5.0):
+def get(server, endpoint, bucket, key, first=None, last=None, timeout=30):
     """GET an object, or a range of it, over one new connection.
 
     An error in the body keeps the bytes that came before it.
