@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+from lib.env import slow
 from lib.tool import Tool
 from tests.stubs.imds import Imds
 
@@ -61,29 +62,29 @@ def test_the_role_of_the_instance(role, imds, where):
 def test_keys_are_refreshed_before_they_expire(role, imds, where):
     imds.lifetime_s = 5
     with Tool(role, **where) as tool:
-        end = time.monotonic() + 7
-        while time.monotonic() < end:
+        end = time.monotonic() + 20 * slow()
+        while imds.calls["credentials"] < 3:
+            assert time.monotonic() < end, "not refreshed"
             assert head(tool) == "ENOENT"
             time.sleep(0.2)
-    assert imds.calls["credentials"] >= 3
     assert imds.calls["refused"] == 0
 
 
 def test_old_keys_are_used_while_the_service_fails(role, imds, where):
-    imds.lifetime_s = 4
+    imds.lifetime_s = 6         # 5 at least: it is told in whole seconds
+    start = time.monotonic()
     with Tool(role, **where) as tool:
         imds.fail = 503
-        start = time.monotonic()
-        while time.monotonic() < start + 2.5:
+        end = time.monotonic() + 6.5
+        while time.monotonic() < start + 3:
             assert head(tool) == "ENOENT"
             time.sleep(0.2)
-        while time.monotonic() < start + 4.5:
+        while time.monotonic() < end:
             time.sleep(0.1)
         waits = tool.send("HeadObject", key="none")
         time.sleep(0.5)
         imds.fail = None
         assert tool.wait(waits)["err"] == "ENOENT"
-        assert time.monotonic() > start + 4.5
 
 
 def test_without_keys_a_call_ends_in_time(role, imds, where):
@@ -95,7 +96,7 @@ def test_without_keys_a_call_ends_in_time(role, imds, where):
         answer = tool.call("HeadObject", key="none")
         assert answer["err"] == "EACCES"
         assert "credentials" in answer["message"]
-        assert 2 < time.monotonic() - start < 10
+        assert 2 < time.monotonic() - start < 10 * slow()
 
 
 @pytest.mark.parametrize("op", ["GetObject", "HeadObject"])
@@ -120,7 +121,7 @@ def test_a_service_that_gives_nothing(role, imds, where, attribute, value,
         assert tool.opened["err"] == "EACCES"
         assert "no credentials found" in tool.opened["message"]
         assert said in tool.opened["message"]
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 6 * slow()
     assert imds.calls["credentials"] == 0
     if attribute != "role":
         assert imds.calls["role"] == 0      # no version 1

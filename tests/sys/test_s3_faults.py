@@ -6,6 +6,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
+from lib import env
 from lib.client import (DATA, MIB, environ, good, listed,  # noqa: F401
                         new_tool, proxy_tool, put_parts, tool)
 
@@ -24,7 +25,7 @@ def test_retry_after_is_honoured(proxy, proxy_tool):
     proxy.fault("slow_down", op="HeadObject", times=1, retry_after=2)
     start = time.monotonic()
     assert proxy_tool.call("HeadObject", key="k")["err"] == "ENOENT"
-    assert 1.9 < time.monotonic() - start < 6
+    assert 1.9 < time.monotonic() - start < 6 * env.slow()
 
 
 @pytest.mark.parametrize("at", [0, 0.3, -1])
@@ -97,7 +98,7 @@ def test_a_stalled_body_ends_in_time_and_goes_on(proxy, new_tool, s3, bucket,
     start = time.monotonic()
     answer = tool.call("GetObject", key="k", out=str(tmp_path / "out"))
     assert answer["err"] == "ETIMEDOUT"
-    assert 1.5 < time.monotonic() - start < 12
+    assert 1.5 < time.monotonic() - start < 12 * env.slow()
     half = (tmp_path / "out").read_bytes()
     assert half == DATA[:len(half)]
     # As long as bytes come with each attempt, it goes on.
@@ -116,10 +117,10 @@ def test_a_hung_server_times_out_and_cancel_is_at_once(proxy, new_tool):
     time.sleep(0.3)
     tool.cancel(second)
     assert tool.wait(second)["err"] == "ECANCELED"
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 2 * env.slow()
     answer = tool.wait(first)
     assert answer["err"] == "ETIMEDOUT" and "no answer" in answer["message"]
-    assert time.monotonic() - start < 12
+    assert time.monotonic() - start < 12 * env.slow()
     assert tool.stats()["down_since_ms"] > 0
     proxy.clear()
     assert tool.call("HeadObject", key="a")["err"] == "ENOENT"
@@ -132,7 +133,7 @@ def test_an_interrupted_run_ends_at_once(proxy, proxy_tool):
     answer = proxy_tool.call("HeadObject", key="a", run=True,
                              interrupt_ms=200)
     assert answer["err"] == "EINTR"
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10 * env.slow()
 
 
 def test_a_put_whose_answer_was_lost(proxy, proxy_tool, s3, bucket):
