@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 30.0       # for what comes at once, unless the machine is busy
 
 
 class Proxy:
@@ -119,7 +120,7 @@ class Proxy:
         """Forget counters and log."""
         self.call("POST", "/reset")
 
-    def wait_idle(self, timeout=10.0):
+    def wait_idle(self, timeout=WAIT_S):
         """Wait until no request is in flight, or about to be sent."""
         for sender in self.senders:
             sender.wait_sent(timeout)
@@ -173,7 +174,7 @@ class Proxy:
         """Return {name: answers held back}."""
         return self.call("GET", "/held")
 
-    def wait_held(self, name="hold", count=1, timeout=10.0):
+    def wait_held(self, name="hold", count=1, timeout=WAIT_S):
         """Wait until ${count} answers are held under ${name}."""
         end = time.monotonic() + timeout
         while self.held().get(name, 0) < count:

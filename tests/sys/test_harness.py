@@ -88,10 +88,10 @@ def test_nothing_steers_the_clients():
 def test_a_group_ends_with_its_leader(tmp_path):
     child = process.Child(["sh", "-c", "sleep 99 & echo $!; wait"],
                           tmp_path / "log", dict(os.environ))
-    process.wait_until(child.output, 5, "the pid")
+    process.wait_until(child.output, 20, "the pid")
     grandchild = int(child.output())
     child.stop()
-    process.wait_until(lambda: process.state(grandchild) in ("", "Z"), 5,
+    process.wait_until(lambda: process.state(grandchild) in ("", "Z"), 20,
                        "the grandchild to end")
 
 
@@ -223,7 +223,7 @@ def test_clean_up_of_a_good_mount_finds_nothing(fake):
 def test_a_crash_is_found(fake):
     m = fake("bucket")
     os.kill(m.pid, signal.SIGSEGV)
-    process.wait_until(lambda: not m.alive(), 5, "the end")
+    process.wait_until(lambda: not m.alive(), 20, "the end")
     said = fake.clean_up()
     assert "ended by itself, status -11" in said[0]
     assert "fakepail started" in said[0], "without the log"

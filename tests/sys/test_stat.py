@@ -44,7 +44,7 @@ def test_rename_sets_ctime(bucket, mount, sync, kind):
         f.close()
     ctime = os.lstat(new).st_ctime_ns
     # It stays when the ttl is over, and when it is mounted anew.
-    wait_until(lambda: os.listdir(m.path) == ["new"], 5, "the listing")
+    wait_until(lambda: os.listdir(m.path) == ["new"], 20, "the listing")
     m.remount()
     assert os.lstat(new).st_ctime_ns == ctime
     assert os.lstat(new).st_mtime_ns == before.st_mtime_ns

@@ -112,7 +112,7 @@ def check(s3, bucket, key, path, wanted):
     return got
 
 
-def wait_for(true, what="the bucket to show it", timeout=5):
+def wait_for(true, what="the bucket to show it", timeout=20):
     """Wait for what is sent after a while; return it."""
     return process.wait_until(true, timeout * env.slow(), what)
 
