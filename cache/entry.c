@@ -68,6 +68,9 @@ entry_free(struct entry *e)
 	free(e->version_id);
 	free(e->base_key);
 	free(e->base_etag);
+	if (e->heard != NULL)
+		row_fini(e->heard);
+	free(e->heard);
 	free(e);
 }
 
@@ -147,6 +150,7 @@ entry_new(struct cache *c, const struct row *row, struct entry **ret)
 	e->object_size =
 	    row->byte_state == BYTES_CLEAN ? row->size : ENTRY_SIZE_UNKNOWN;
 	e->modified_ns = row->modified_ns;
+	e->is_untold = row->attrs == ROW_ATTRS_NONE && !c->config.read_only;
 	init_changes(e, row);
 	lock_init(&e->lock);
 	list_init(&e->link);

@@ -50,6 +50,10 @@ struct entry {
 				   staged: where the bytes lie; else NULL */
 	char *base_etag;        /* [e] owned: of that; else NULL */
 	struct cache_attr attr; /* [e] as of the last time it was current */
+	bool is_untold;         /* [I] its headers were not known when it was
+				   loaded */
+	struct row *heard;      /* [e] owned: what a GET told of them since
+				   (learn.h); NULL */
 	bool is_superseded;     /* [e] the row has gone on */
 	int lost;               /* [e] -errno once it cannot be reached */
 	struct chunk chunk;     /* [e] */

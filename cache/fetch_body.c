@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cache/core.h"
+#include "cache/learn.h"
 #include "s3/base/crc.h"
 #include "s3/base/log.h"
 #include "s3/base/wait.h"
@@ -208,6 +209,11 @@ fetch_on_bytes(void *arg, uint64_t off, const void *data, size_t len)
 		return -ESTALE;
 	if (off < f->off || off + len > f->end)
 		return -EIO;
+	if (off == f->call.off) {
+		lock_take(&f->entry->lock);
+		learn_hear_locked(f->entry, f->key, &f->call.object);
+		lock_drop(&f->entry->lock);
+	}
 	while (len > 0) {
 		uint64_t room = CHUNK_BLOCK - off % CHUNK_BLOCK;
 		size_t n = len < room ? len : (size_t)room;

@@ -10,6 +10,7 @@
 #include "cache/copy.h"
 #include "cache/core.h"
 #include "cache/headers.h"
+#include "cache/learn.h"
 #include "cache/parts.h"
 #include "cache/plan.h"
 #include "cache/probe.h"
@@ -29,7 +30,8 @@ condition(struct flush *f, enum probe_kind match, enum probe_kind absent,
 	call->key = f->key;
 	if (f->etag != NULL) {
 		call->if_match = f->etag;
-		r = probe_check(f->cache, match, f->key, f->etag, NULL);
+		if (!f->is_seen)
+			r = probe_check(f->cache, match, f->key, f->etag, NULL);
 	} else if (f->is_new) {
 		call->if_none_match = "*";
 		r = probe_check(f->cache, absent, f->key, NULL, NULL);
@@ -195,23 +197,93 @@ make_plan(struct flush *f, struct rangeset *zeros, struct plan *sent,
 	return r;
 }
 
+/* Have [off, end) here: it is fetched now rather than soon. */
+static int
+localise(struct entry *e, uint64_t off, uint64_t end)
+{
+	struct reader keep = { .off = off, .end = end };
+	int r;
+
+	lock_take(&e->lock);
+	list_append(&e->readers, &keep.link);
+	lock_drop(&e->lock);
+	r = send_localise(e, off, end);
+	lock_take(&e->lock);
+	list_remove(&keep.link);
+	lock_drop(&e->lock);
+	return r == -ENOSPC ? 0 : r; /* then it goes through memory */
+}
+
+/* What the first request fetches that needs bytes of the object: that tells of
+ * its headers, too. */
+static int
+fetch_first(struct flush *f, const struct plan *plan)
+{
+	struct entry *e = f->entry;
+	bool has_base;
+
+	lock_take(&e->lock);
+	has_base = e->base_key != NULL;
+	lock_drop(&e->lock);
+	if (has_base)
+		return 0;
+	if (plan->parts == NULL)
+		return localise(e, 0, f->size);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_part *part = &plan->parts[i];
+		bool is_here;
+
+		lock_take(&e->lock);
+		is_here = rangeset_has(
+		    &e->chunk.present, part->off, part->off + part->len);
+		lock_drop(&e->lock);
+		if (part->kind == PLAN_UPLOAD && !is_here)
+			return localise(e, part->off, part->off + part->len);
+	}
+	return 0;
+}
+
+/* Headers that are to stay are known before they are written over. */
+static int
+learn(struct flush *f, const struct plan *plan)
+{
+	bool is_put = !f->is_clone && plan->parts == NULL;
+	int64_t since_ms = cache_now_ms(f->cache);
+	int r = 0;
+
+	f->is_seen = false;
+	if (!f->has_name || f->is_new || f->row.attrs != ROW_ATTRS_NONE)
+		return 0;
+	if (is_put) /* not between the HEAD and the PUT */
+		r = probe_has(f->cache, PROBE_PUT_MATCH, NULL);
+	if (r >= 0)
+		r = fetch_first(f, plan);
+	if (r >= 0)
+		r = learn_version(f->entry, f->key, f->etag, since_ms, &f->row);
+	f->is_seen = is_put && r > 0;
+	return r < 0 ? r : 0;
+}
+
 /* COPY, PUT or multipart, as planned. */
 int
 flush_send(struct flush *f)
 {
 	struct plan sent = { 0 }, plan = { 0 };
 	struct rangeset zeros;
-	int r;
+	int r = 0;
 
 	/* What of the base is read first is gone if it is not found. */
 	keylock_set_sending(&f->cache->keylocks, f->key, false);
-	if (f->is_clone)
-		return copy_clone(f);
 	rangeset_init(&zeros);
-	r = make_plan(f, &zeros, &sent, &plan);
+	if (!f->is_clone)
+		r = make_plan(f, &zeros, &sent, &plan);
 	rangeset_fini(&zeros);
 	plan_fini(&sent);
 	if (r == 0)
+		r = learn(f, &plan);
+	if (r == 0 && f->is_clone)
+		r = copy_clone(f);
+	else if (r == 0)
 		r = plan.parts == NULL ? put(f) : multipart(f, &plan);
 	plan_fini(&plan);
 	return r;

@@ -26,6 +26,8 @@ struct flush {
 	char *etag;      /* owned; of what is to be replaced, NULL: none */
 	bool is_new;     /* nothing may be there */
 	bool is_all_new; /* nothing of the base is used */
+	bool has_name;   /* what was stored with its object stays */
+	bool is_seen;    /* a HEAD said just now that ${etag} is there */
 	uint64_t size;   /* bytes */
 	uint64_t base_size;
 	uint64_t generation;

@@ -9,6 +9,7 @@
 #include "cache/core.h"
 #include "cache/db.h"
 #include "cache/heads.h"
+#include "cache/learn.h"
 #include "cache/lookup.h"
 #include "cache/nameless.h"
 #include "cache/observe.h"
@@ -358,8 +359,12 @@ refresh_node(
 	AUTO(row_fini) struct row dir = { 0 };
 	int r;
 
-	if (row->id == CACHE_ROOT || view_is_pending(row))
+	if (row->id == CACHE_ROOT)
 		return 0;
+	if (view_is_pending(row)) {
+		r = learn_row(c, row, w);
+		return r == -ENOENT ? 0 : r; /* what is here is all */
+	}
 	if (is_settled)
 		return heads_want(c, row, w);
 	r = db_row_by_id(c->db, row->parent, &dir);

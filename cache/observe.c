@@ -264,7 +264,7 @@ same_version(struct observe *o, struct row *row, const struct observation *seen)
 	if (row->kind != ROW_DIR && fill_is_unchanged(row, seen))
 		return db_row_seen(o->cache->db, row->id, seen->sent_ms);
 	if (row->attrs == ROW_ATTRS_FRESH)
-		row->attrs = ROW_ATTRS_NONE;
+		fill_clear(row);
 	return take_object(o, row, seen);
 }
 

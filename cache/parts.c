@@ -10,6 +10,7 @@
 #include "cache/core.h"
 #include "cache/entry.h"
 #include "cache/headers.h"
+#include "cache/learn.h"
 #include "cache/part.h"
 #include "cache/parts.h"
 #include "cache/parts_upload.h"
@@ -143,6 +144,26 @@ snapshot(struct entry *e, struct row *ret)
 	return ret->token == NULL ? -ENOMEM : 0;
 }
 
+/* The headers that stay are to be in that row.  What is not there, or is
+ * another version, is told by the end. */
+static int
+learn(struct entry *e, const char *key)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	AUTO_FREE char *etag = NULL;
+	int r = db_row_by_node(e->cache->db, e->node, &row);
+
+	lock_take(&e->lock);
+	if (r == 0 && e->etag != NULL) {
+		etag = strdup(e->etag);
+		r = etag == NULL ? -ENOMEM : 0;
+	}
+	lock_drop(&e->lock);
+	if (r == 0)
+		r = learn_version(e, key, etag, INT64_MAX, &row);
+	return r == -ENOENT || r == -ESTALE || r > 0 ? 0 : r;
+}
+
 const char *
 parts_token_locked(const struct entry *e)
 {
@@ -181,10 +202,14 @@ begin_locked(struct entry *e, struct row *row)
 		return -ENOMEM;
 	u->is_beginning = true;
 	row_fini(&u->row); /* of a try before */
-	r = row != NULL ? 0 : snapshot(e, &u->row);
+	lock_drop(&e->lock);
+	r = row != NULL ? 0 : learn(e, key);
+	lock_take(&e->lock);
 	if (row != NULL) {
 		u->row = *row;
 		*row = (struct row){ 0 };
+	} else if (r == 0) {
+		r = snapshot(e, &u->row);
 	}
 	lock_drop(&e->lock);
 	if (r == 0)

@@ -12,6 +12,7 @@
 #include "cache/entry.h"
 #include "cache/fill.h"
 #include "cache/headers.h"
+#include "cache/learn.h"
 #include "cache/lookup.h"
 #include "cache/name.h"
 #include "cache/nameless.h"
@@ -283,45 +284,6 @@ is_bucket(const struct cache *c, const struct row *row)
 	return row->id == CACHE_ROOT && c->config.prefix[0] == '\0';
 }
 
-/* With attrs=list nothing is known of what must be kept: ask once. */
-static int
-learn(struct cache *c, const struct row *row, struct waiter *w)
-{
-	bool is_there = true; /* a directory may have no object */
-	struct buf key = BUF_INIT(S3_KEY_MAX);
-	struct s3_call call;
-	struct change ch;
-	int r;
-
-	if (c->config.attrs != CACHE_ATTRS_LIST || is_bucket(c, row) ||
-	    row->attrs != ROW_ATTRS_NONE || row->name_state == NAME_CREATING ||
-	    row->name_state == NAME_GONE)
-		return 0;
-	s3_call_init(&call, S3_HEAD_OBJECT);
-	r = view_key(c, row, &key);
-	if (r == 0) {
-		call.key = buf_str(&key);
-		(void)s3_run(c->s3, &call, w); /* the result is there */
-		r = trouble_errno(&call);
-	}
-	if (r == -ENOENT && row->kind == ROW_DIR) {
-		is_there = false;
-		r = 0;
-	}
-	if (r == 0)
-		r = change_begin(c, row->id, &ch);
-	if (r == 0) {
-		if (is_there && ch.row.attrs == ROW_ATTRS_NONE &&
-		    ch.row.node == row->node)
-			r = fill_metadata(&ch.row, &call.object);
-		ch.row.attrs = ROW_ATTRS_KNOWN;
-		r = change_end(&ch, r);
-	}
-	s3_call_fini(&call);
-	buf_fini(&key);
-	return r;
-}
-
 static void
 apply(const struct cache *c, struct row *row, uint32_t type,
     const struct cache_set *set)
@@ -437,7 +399,7 @@ cache_setattr(struct cache *c, uint64_t node, struct cache_file *file,
 		return -EROFS;
 	r = lookup_node(c, node, true, w, &row);
 	if (r == 0)
-		r = learn(c, &row, w);
+		r = learn_row(c, &row, w);
 	if (r == 0 && (set->what & CACHE_SET_SIZE) != 0)
 		r = set_size(c, node, set->size, file != NULL, w);
 	if (r == 0 && (set->what & SET_ROW) != 0) {
@@ -483,7 +445,7 @@ set_xattr(
 	if (r == 0)
 		r = lookup_node(c, node, true, w, &row);
 	if (r == 0)
-		r = learn(c, &row, w);
+		r = learn_row(c, &row, w);
 	return r == 0 ? change_node(c, node, apply_xattr, &what) : r;
 }
 

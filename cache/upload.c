@@ -157,6 +157,7 @@ begin(struct flush *f)
 	f->base_size = e->chunk.base_size;
 	f->generation = e->generation;
 	f->is_new = e->is_new;
+	f->has_name = true;
 	/* What was empty was not truncated: what it is now must stay. */
 	f->is_all_new = entry_is_emptied(e);
 	f->is_clone = e->base_key != NULL &&

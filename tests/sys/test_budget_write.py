@@ -152,10 +152,58 @@ def test_p6_create_two_hundred(listed, proxy):
 
 
 def test_p6_overwrite(listed, proxy):
-    """A listed file, emptied and written: 1 PUT, no byte down."""
+    """A listed file, emptied and written: 1 PUT, no byte down; the first time
+    1 HEAD, for what others stored with it."""
     m = listed({"d/f": noise(MIB)})
     (m.path / "d/f").write_bytes(b"new")
+    assert counts(proxy, 0.5) == {"HeadObject": 1, "PutObject": 1}
+    m.remount()
+    os.listdir(m.path / "d")
+    proxy.wait_idle()
+    proxy.reset()
+    (m.path / "d/f").write_bytes(b"newer")
     assert counts(proxy, 0.5) == {"PutObject": 1}
+
+
+def test_p6_overwrite_what_was_made_here(listed, proxy):
+    """1 PUT, with or without an unlink before."""
+    m = listed({"d/old": b"x"})
+    (m.path / "d/f").write_bytes(b"1")
+    proxy.wait_idle()
+    proxy.reset()
+    (m.path / "d/f").write_bytes(b"2")
+    assert counts(proxy, 0.5) == {"PutObject": 1}
+
+
+@pytest.mark.parametrize("sync", ["close", "fsync"])
+def test_p6_make_again_what_was_unlinked(listed, proxy, sync):
+    """Nothing of the old one is wanted: no HEAD."""
+    m = listed({"d/f": b"1", "d/g": b"2"}, sync=sync)
+    os.unlink(m.path / "d/f")
+    (m.path / "d/f").write_bytes(b"2")
+    got = counts(proxy, 0.5)
+    assert got.pop("DeleteObject", 0) <= 1, got
+    assert got == {"PutObject": 1}
+
+
+def test_p6_append_to_a_small_file(listed, proxy):
+    """The GET of its bytes tells what others stored with it, too."""
+    m = listed({"d/f": noise(MIB), "d/g": noise(3 * MIB)})
+    for name in "fg":
+        with open(m.path / "d" / name, "ab") as f:
+            f.write(b"more")
+        assert counts(proxy, 0.5) == {"GetObject": 1, "PutObject": 1}
+        proxy.reset()
+
+
+def test_p6_change_what_was_read(listed, proxy):
+    """Likewise, if it was read while it was open."""
+    m = listed({"d/f": noise(MIB)})
+    with open(m.path / "d/f", "r+b", buffering=0) as f:
+        f.read()
+        f.seek(0)
+        f.write(b"!")
+    assert counts(proxy, 0.5) == {"GetObject": 1, "PutObject": 1}
 
 
 def test_p6_every_close_of_new_bytes_is_a_put(listed, proxy):
@@ -350,7 +398,8 @@ def test_p6_a_small_change_in_a_large_file(listed, s3, bucket, proxy, what,
                                            where):
     """create, 1 or 2 copies, 1 part, complete; at most 5 MiB + 1 up.
 
-    ${where}: who wrote the file, so whether its bytes are local.
+    ${where}: who wrote the file, so whether its bytes are local, and what was
+    stored with it is known: if not, a GET tells that, or 1 HEAD.
     """
     size = 64 * MIB
     old = bytearray(noise(size))
@@ -368,6 +417,7 @@ def test_p6_a_small_change_in_a_large_file(listed, s3, bucket, proxy, what,
     got = counts(proxy, 0.5)
     read = got.pop("GetObject", 0)
     assert read <= (2 if where == "elsewhere" else 0), got
+    assert got.pop("HeadObject", 0) == (where == "elsewhere" and not read)
     copies = got.pop("UploadPartCopy")
     assert 1 <= copies <= 2, copies
     assert got == {"CreateMultipartUpload": 1, "UploadPart": 1,
