@@ -16,6 +16,7 @@
 #include "cache/lookup.h"
 #include "cache/name.h"
 #include "cache/nameless.h"
+#include "cache/outage.h"
 #include "cache/owed.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/text.h"
@@ -106,6 +107,27 @@ claim_clear(struct cache *c, const char *key, uint64_t id, struct waiter *w)
 		row_fini(&f.row);
 	}
 	return r > 0 ? -EBUSY : r;
+}
+
+int
+claim_clear_kind(struct cache *c, const struct row *dir, const char *name,
+    bool is_dir, struct waiter *w)
+{
+	AUTO_FREE char *key = NULL;
+	struct intent it = { 0 };
+	int r;
+
+	if (!owed_any(c) || outage_ms(c) > 0)
+		return 0;
+	r = name_key(c, dir, name, !is_dir, &key);
+	if (r == 0)
+		r = db_owed_delete_of(c->db, key, 0, &it);
+	if (r == 0)
+		r = owed_run(c, it.id, w);
+	else
+		r = -ENOENT; /* or the request will tell */
+	intent_fini(&it);
+	return r == 0 ? 1 : r == -EINTR ? r : 0;
 }
 
 int

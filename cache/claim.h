@@ -33,6 +33,17 @@ struct waiter;
 int claim_clear(
     struct cache *c, const char *key, uint64_t id, struct waiter *w);
 
+/**
+ * claim_clear_kind(c, dir, name, is_dir, w):
+ * Before ${name} in ${dir} is made, or something renamed to it: a DELETE that
+ * is owed for what had the name and was of the other kind, directory or not, is
+ * carried out, if S3 answers.  Its key is another; but servers that keep
+ * objects as files have no `a' beside `a/', and refuse the one until then.
+ * Returns: 0; 1: something was carried out, rows are others now; -EINTR.
+ */
+int claim_clear_kind(struct cache *c, const struct row *dir, const char *name,
+    bool is_dir, struct waiter *w);
+
 /* Whether the DELETE of ${it} is to wait for a COPY from there: 1; 0. */
 int claim_is_blocked(struct cache *c, const struct intent *it);
 

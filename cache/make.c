@@ -117,7 +117,9 @@ check_new(struct cache *c, const struct row *dir, const char *name, bool is_dir,
 		r = lookup_name(c, dir->node, name, w, ret);
 	if (r == 0)
 		return -EEXIST;
-	return r == -ENOENT ? 0 : r;
+	if (r == -ENOENT)
+		r = claim_clear_kind(c, dir, name, is_dir, w);
+	return r > 0 ? 0 : r;
 }
 
 /* The row of that name, which was made meanwhile. */

@@ -457,6 +457,11 @@ rename_once(
 		r = check(m, flags, w);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (!m->has_to)
+		r = claim_clear_kind(m->cache, &m->new_dir, m->new_name,
+		    m->from.kind == ROW_DIR, w);
+	if (r != 0)
+		return r < 0 ? r : -ESTALE; /* look again */
 	m->now_ns = clock_wall_ns(m->cache->clock);
 	r = rename_one(m, w);
 	if (r < 0)
