@@ -24,6 +24,8 @@ WAYS = {
     "attrs=list": ({"attrs": "list", "ttl": 60}, 10, 0.003),
     "no ttl": ({"ttl": 0, "write_delay": 10}, 40, 0.003),
     "small cache": ({"cache_size": "64M"}, 10, 0),
+    "sync=fsync": ({"sync": "fsync"}, 40, 0.003),
+    "sync=local": ({"sync": "local", "write_delay": 1000}, 40, 0.003),
 }
 
 
@@ -149,7 +151,8 @@ def run(server, s3, bucket, mount, tmp_path, seed, way, steps):
 
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("way,seed", [
-    ("default", 1), ("attrs=list", 2), ("no ttl", 3), ("small cache", 4)])
+    ("default", 1), ("attrs=list", 2), ("no ttl", 3), ("small cache", 4),
+    ("sync=fsync", 5), ("sync=local", 6)])
 def test_like_a_disk(server, s3, bucket, mount, tmp_path, seed, way):
     """Same results, same errors, same trees, and the bucket has it all."""
     run(server, s3, bucket, mount, tmp_path, seed, way, 400)

@@ -10,6 +10,11 @@ A step is (number, operation, arguments...), all of it data, so that a list of
 steps can be run again, or a part of it.  An operation is a method of Side; it
 returns what can be compared, or raises OSError.  Open files are in slots; an
 operation on an empty slot does nothing.
+
+Not compared, since no two systems agree, or S3 has no such thing: size, link
+count and times of folders; what lseek says of an open folder; st_blocks and
+holes; inode numbers; hard links (EPERM on the mount), O_TMPFILE and
+RENAME_EXCHANGE (refused there); attributes user.s3.* (the mount's own).
 """
 
 import ctypes
@@ -113,9 +118,10 @@ class Side:
 
     def store(self, n, slot, off, size, flush):
         """Write by a mapping; only where the file is."""
-        end = os.fstat(self.fds[slot]).st_size
-        if off + size > end or not size:
-            return "outside"
+        st = os.fstat(self.fds[slot])
+        end = st.st_size
+        if stat.S_ISDIR(st.st_mode) or off + size > end or not size:
+            return "outside"    # a folder's size is each system's own
         with mmap.mmap(self.fds[slot], end) as view:
             before = view[off:off + size]
             view[off:off + size] = noise(size, n)
@@ -334,12 +340,15 @@ class Chooser:
         self.big = big
         self.names = list(WEIGHTS)
         self.weights = list(WEIGHTS.values())
+        self.found = None       # what paths() found for this step
 
     def paths(self):
-        tree = self.twins.disk.tree()
-        return sorted(tree), [""] + sorted(
-            path for path, (mode, _) in tree.items()
-            if stat.S_ISDIR(int(mode, 8)))
+        if self.found is None:
+            tree = self.twins.disk.tree()
+            self.found = sorted(tree), [""] + sorted(
+                path for path, (mode, _) in tree.items()
+                if stat.S_ISDIR(int(mode, 8)))
+        return self.found
 
     def new(self):
         """Return a path of which the folder is there."""
@@ -411,5 +420,6 @@ class Chooser:
 
     def next(self):
         """Return an operation and its arguments."""
+        self.found = None
         name = self.dice.choices(self.names, self.weights)[0]
         return (name, *self.args(name))
