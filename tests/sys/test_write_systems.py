@@ -82,6 +82,36 @@ def test_a_venv(bucket, mount):
     assert run(venv / "bin/python", "-c", code).decode().strip() == str(venv)
 
 
+@pytest.mark.parametrize("sync", ("close", "fsync"))
+def test_git_gc(bucket, mount, sync):
+    """Loose objects become packs, and those one; all history stays."""
+    m = mount(bucket, ro=False, sync=sync)
+    top = m.path / "w"
+    git = ["git", "-c", "safe.directory=*", "-C", top]
+    run("git", "init", "-q", "-b", "main", top, env=ENV)
+    for i in range(8):
+        for j in range(4):
+            (top / f"f{j}").write_text(f"{i} {j}\n" * 300)
+        run(*git, "add", ".", env=ENV)
+        run(*git, "commit", "-qm", f"c{i}", env=ENV)
+        if i % 3 == 2:
+            run(*git, "branch", f"b{i}", env=ENV)
+            run(*git, "gc", "-q", env=ENV)
+    run(*git, "branch", "-D", "-q", "b5", env=ENV)
+    run(*git, "reflog", "expire", "--expire=now", "--all", env=ENV)
+    run(*git, "gc", "-q", "--aggressive", "--prune=now", env=ENV)
+    assert len(list((top / ".git/objects/pack").glob("*.pack"))) == 1
+    assert not list((top / ".git/objects").glob("[0-9a-f][0-9a-f]"))
+    history = run(*git, "log", "--stat", "--all", env=ENV)
+    m.umount()
+    shutil.rmtree(m.cache)
+    m.start()
+    run(*git, "fsck", "--full", "--strict", env=ENV)
+    assert run(*git, "log", "--stat", "--all", env=ENV) == history
+    assert history.count(b"commit ") == 8
+    assert run(*git, "status", "--porcelain", env=ENV) == b""
+
+
 @pytest.mark.parametrize("journal", ("DELETE", "WAL"))
 def test_sqlite_of_two_processes(bucket, mount, journal):
     """No row is lost or counted twice: the locks hold."""
