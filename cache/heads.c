@@ -2,6 +2,7 @@
 /*
  * heads.c - attributes that only a HEAD tells, asked once and ahead.
  */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -324,6 +325,7 @@ scan_row(void *arg, const struct row *row)
 		flight_end(&scan->heads->flights, row->id, -EINTR);
 		return false;
 	}
+	assert(!is_full(scan));
 	scan->found[scan->count++] = head;
 	return !is_full(scan);
 }
@@ -412,7 +414,8 @@ scan_on(struct scan *scan, struct heads_turn *turn)
 {
 	struct cache *c = scan->heads->cache;
 
-	for (int dirs = 0; dirs < DIRS_AHEAD; dirs++) {
+	/* The marker of the next one may have been the last. */
+	for (int dirs = 0; dirs < DIRS_AHEAD && !is_full(scan); dirs++) {
 		uint64_t next;
 		bool is_end;
 

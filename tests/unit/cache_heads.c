@@ -276,6 +276,31 @@ test_walk(void **state)
 	assert_int_equal(heads() - n, DIRS * 5 + 3);
 }
 
+/* The marker of the next directory may be the last that there is room for: what
+ * is in it waits. */
+static void
+test_full_between_directories(void **state)
+{
+	struct entries root, d;
+	uint64_t first, n;
+
+	(void)state;
+	close_cache();
+	config.attrs = CACHE_ATTRS_POSIX;
+	put("a", 16, LARGE);
+	put("b", FILES, LARGE);
+	atomic_fetch_add(&now_ms, 1000000);
+	open_cache();
+	list_dir(ROOT, &root);
+	list_dir(root.nodes[1], &d);
+	list_dir(root.nodes[0], &d);
+	assert_int_equal(d.count, 16);
+	first = d.nodes[0];
+	n = heads();
+	look_at(first);
+	assert_int_equal(heads() - n, 1 + 16);
+}
+
 /* attrs=list: who opens what was listed too long ago asks for that alone. */
 static void
 test_list_asks_for_one(void **state)
@@ -307,6 +332,7 @@ main(void)
 		T(test_lead),
 		T(test_types_first),
 		T(test_walk),
+		T(test_full_between_directories),
 		T(test_list_asks_for_one),
 	};
 
