@@ -538,29 +538,6 @@ chunk_set_checked(struct chunk *ch, uint64_t block)
 		page->checked[i / 8] |= (uint8_t)(1U << (i % 8));
 }
 
-/* Make a hole of [off, end). */
-static int
-make_hole(struct chunk *ch, uint64_t off, uint64_t end)
-{
-	if (fallocate(ch->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		(off_t)off, (off_t)(end - off)) < 0)
-		return -errno;
-	return 0;
-}
-
-void
-chunk_trim(struct chunk *ch, uint64_t off, uint64_t end)
-{
-	uint64_t gap_off, gap_end;
-
-	while (off < end &&
-	       rangeset_next_gap(&ch->present, off, end, &gap_off, &gap_end)) {
-		if (make_hole(ch, gap_off, gap_end) < 0)
-			return; /* it only takes room */
-		off = gap_end;
-	}
-}
-
 int
 chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 {
@@ -583,15 +560,4 @@ chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 	/* Not present any more, whatever the file still holds. */
 	free_bytes(ch->cache, freed);
 	return chunk_flush(ch);
-}
-
-int
-chunk_punch(struct chunk *ch, uint64_t off, uint64_t end)
-{
-	uint64_t before = rangeset_bytes(&ch->present);
-	int r = chunk_withdraw(ch, off, end);
-
-	if (r < 0 || rangeset_bytes(&ch->present) == before)
-		return r;
-	return make_hole(ch, off, end);
 }
