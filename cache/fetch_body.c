@@ -26,7 +26,9 @@ fetch_wake_locked(struct entry *e, uint64_t off, uint64_t end, int err)
 		if (err == 0 &&
 		    !rangeset_has(&e->chunk.present, r->off, r->end))
 			continue;
-		if (err != 0)
+		/* Of two pieces of a read, the one that it cannot have counts:
+		 * to ask again for the other is of no use. */
+		if (err != 0 && (err != -EAGAIN || r->err == 0))
 			r->err = err;
 		waiter_wake(r->waiter);
 	}

@@ -284,6 +284,35 @@ test_too_long_a_hole(void **state)
 	cache_file_close(f);
 }
 
+/* What is read on both sides of unsent bytes, where nothing makes room. */
+static void
+test_read_without_room(void **state)
+{
+	const uint64_t off = 11 * MIB, len = MIB / 4;
+	struct cache_file *f, *g;
+	struct cache_bytes bytes;
+
+	(void)state;
+	fake_put(s3, "f", SIZE, 1);
+	f = open_file(ROOT, "f");
+	assert_int_equal(
+	    cache_file_write(f, off, bytes_at(2, off), len, false, NULL), 0);
+	g = create_big("g");
+	fake_fail(s3, S3_CREATE_MULTIPART_UPLOAD, -EACCES, UINT_MAX);
+	assert_int_equal(try_fill(g, 1, 0, SIZE), -ENOSPC);
+	for (int r = 0; r == 0;) /* what is left */
+		r = cache_file_write(g, 0, piece, 4096, true, NULL);
+	assert_int_equal(cache_file_read(f, off - len, MIB, NULL, &bytes), 0);
+	assert_int_equal(bytes.len, MIB);
+	for (uint64_t i = 0; i < MIB; i++)
+		assert_int_equal(((const uint8_t *)bytes.data)[i],
+		    fake_byte(i >= len && i < 2 * len ? 2 : 1, off - len + i));
+	cache_bytes_put(cache, &bytes);
+	fake_fail(s3, S3_CREATE_MULTIPART_UPLOAD, 0, 0);
+	cache_file_close(f);
+	cache_file_close(g);
+}
+
 /* Another wins the name: the loser is whole. */
 static void
 test_conflict(void **state)
@@ -526,6 +555,7 @@ main(void)
 		T(test_lost),
 		T(test_refused),
 		T(test_too_long_a_hole),
+		T(test_read_without_room),
 		T(test_conflict),
 		T(test_conflict_without_room),
 		T(test_late_bytes),
