@@ -247,6 +247,9 @@ open_s3(struct mount *m)
 		.checksum = o->checksum,
 		.timeout_s = (unsigned)o->timeout,
 		.connections = (unsigned)o->connections,
+		.max_upload = o->max_upload,
+		.max_download = o->max_download,
+		.max_requests = (unsigned)o->max_requests,
 	};
 	struct s3_result result = { 0 };
 	int r = s3_open(&config, &m->s3, &result);

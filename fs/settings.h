@@ -35,7 +35,10 @@ struct options {
 	uint64_t negative_ttl;  /* UINT64_MAX: not given */
 	uint64_t threads;
 	uint64_t connections;
-	uint64_t uid; /* UINT64_MAX: not given, as in the next two */
+	uint64_t max_upload;   /* bytes a second; 0: no limit, as in the next */
+	uint64_t max_download; /* likewise */
+	uint64_t max_requests; /* a second */
+	uint64_t uid;          /* UINT64_MAX: not given, as in the next two */
 	uint64_t gid;
 	uint64_t umask;
 	uint64_t file_mode;

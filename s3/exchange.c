@@ -34,6 +34,7 @@ exchange_init(struct exchange *x, const struct exchange_ops *ops)
 	head_init(&x->head);
 	list_init(&x->own.link);
 	list_init(&x->own.canceled);
+	pace_hold_init(&x->own.hold, false);
 }
 
 void
@@ -184,6 +185,9 @@ on_data(char *data, size_t size, size_t len, void *arg)
 
 	(void)size; /* always 1 */
 	x->own.last_ms = now_ms(x);
+	if (len > 0 && pace_ask(x->own.pace, &x->own.hold, PACE_DOWN, len,
+			   x->own.last_ms) == 0)
+		return CURL_WRITEFUNC_PAUSE; /* and given again later */
 	if (x->expect_len >= LARGE_BODY && x->own.gathered == NULL)
 		x->own.gathered = malloc(EXCHANGE_GATHER);
 	if (x->own.gathered != NULL)
@@ -209,6 +213,9 @@ on_source(char *data, size_t size, size_t count, void *arg)
 		len = (size_t)(x->body_len - x->sent_len);
 	if (len == 0)
 		return 0;
+	len = pace_ask(x->own.pace, &x->own.hold, PACE_UP, len, x->own.last_ms);
+	if (len == 0)
+		return CURL_READFUNC_PAUSE;
 	if (x->body != NULL) {
 		memcpy(data, (const char *)x->body + x->sent_len, len);
 		n = (int64_t)len;
@@ -219,6 +226,7 @@ on_source(char *data, size_t size, size_t count, void *arg)
 		fail_local(x, n < 0 ? (int)n : -EIO);
 		return CURL_READFUNC_ABORT;
 	}
+	pace_return(x->own.pace, PACE_UP, len - (size_t)n);
 	x->sent_len += (uint64_t)n;
 	return (size_t)n;
 }
@@ -259,6 +267,8 @@ on_send(
 		    "the server closed the connection without an answer");
 		return CURL_PREREQFUNC_ABORT;
 	}
+	if (x->sent)
+		pace_request(x->own.pace, now_ms(x)); /* one more, of curl's */
 	x->sent = true;
 	x->sent_ms = now_ms(x);
 	x->own.last_ms = x->sent_ms;

@@ -27,6 +27,7 @@
 #include "s3/base/clock.h"
 #include "s3/base/list.h"
 #include "s3/head.h"
+#include "s3/pace.h"
 
 /* Opaque types. */
 struct curl_slist;
@@ -42,6 +43,7 @@ struct http_config {
 	const char *user_agent; /* borrowed until http_close() */
 	unsigned connections;   /* at most at one time */
 	unsigned timeout_s;     /* without a byte */
+	struct pace_limits limits;
 };
 
 struct exchange_ops {
@@ -80,6 +82,7 @@ struct exchange {
 	bool is_local;     /* err came from an operation of the owner */
 	int64_t sent_ms;   /* monotonic; 0: not sent */
 	uint64_t sent_len; /* bytes of the body given to curl */
+	int64_t held_ms;   /* that our limits held it up, since http_start() */
 	char detail[160];  /* what went wrong, for a person */
 
 	/* http.c's own. */
@@ -92,6 +95,9 @@ struct exchange {
 		bool is_canceled;     /* [q] stays until exchange_init() */
 		bool is_active;
 		bool has_head;
+		int64_t ready_ms; /* monotonic: since then it may leave */
+		struct pace *pace;
+		struct pace_hold hold;
 		int64_t last_ms; /* monotonic: when a byte moved */
 		char *gathered;  /* owned, NULL; EXCHANGE_GATHER bytes */
 		size_t gathered_len;

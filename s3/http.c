@@ -45,7 +45,9 @@ struct http {
 		struct list ready[2];
 		struct list active;
 		unsigned active_count;
-		int64_t check_ms; /* no exchange is too slow before */
+		unsigned background_count; /* of these */
+		int64_t check_ms;          /* no exchange is too slow before */
+		struct pace pace;
 		CURL *spare[SPARE_HANDLES];
 		unsigned spare_count;
 	} net;
@@ -104,7 +106,11 @@ finish_active(struct http *h, struct exchange *x, int err)
 	drop_handle(h, easy);
 	x->own.easy = NULL;
 	x->own.is_active = false;
+	if (pace_is_held(&x->own.hold))
+		x->own.last_ms = now_ms(h); /* it was not silent */
+	pace_leave(&h->net.pace, &x->own.hold);
 	h->net.active_count--;
+	h->net.background_count -= x->background;
 	list_remove(&x->own.link);
 	if (err < 0 && !x->is_local && x->detail[0] == '\0')
 		(void)snprintf(x->detail, sizeof(x->detail), "%.*s",
@@ -120,6 +126,8 @@ send_exchange(struct http *h, struct exchange *x)
 	int r;
 
 	exchange_clear(x);
+	x->own.pace = &h->net.pace;
+	pace_hold_init(&x->own.hold, x->background);
 	r = x->ops->prepare(x);
 	if (r == -EAGAIN) {
 		x->start_ms = now_ms(h) + AGAIN_MS;
@@ -147,7 +155,9 @@ send_exchange(struct http *h, struct exchange *x)
 	x->own.easy = easy;
 	x->own.is_active = true;
 	x->own.last_ms = now_ms(h);
+	pace_request(&h->net.pace, x->own.last_ms);
 	h->net.active_count++;
+	h->net.background_count += x->background;
 	list_append(&h->net.active, &x->own.link);
 }
 
@@ -156,6 +166,7 @@ queue(struct http *h, struct exchange *x, int64_t now)
 {
 	struct list *l = &h->net.delayed;
 
+	x->own.ready_ms = now;
 	if (x->start_ms <= now)
 		l = &h->net.ready[x->background ? BACKGROUND : FOREGROUND];
 	list_append(l, &x->own.link);
@@ -215,17 +226,76 @@ wake_delayed(struct http *h, int64_t now)
 	}
 }
 
+/* Our limits made ${x} wait for ${ms}, which is no fault of the server. */
+static void
+forgive(struct exchange *x, int64_t ms)
+{
+	x->held_ms += ms;
+	if (x->end_ms != 0)
+		x->end_ms += ms;
+}
+
+/*
+ * Which exchange leaves next; NULL: none may.  With limits, the background has
+ * half of the connections: there it holds them for long.
+ */
+static struct exchange *
+next_ready(struct http *h)
+{
+	struct list *l = h->net.ready[FOREGROUND].next;
+	unsigned count = h->config.connections;
+
+	if (h->net.active_count >= count)
+		return NULL;
+	if (l == &h->net.ready[FOREGROUND]) {
+		l = h->net.ready[BACKGROUND].next;
+		if (l == &h->net.ready[BACKGROUND] ||
+		    (pace_is_set(&h->net.pace) &&
+			h->net.background_count >= (count + 1) / 2))
+			return NULL;
+	}
+	return LIST_ENTRY(l, struct exchange, own.link);
+}
+
 static void
 send_ready(struct http *h)
 {
-	while (h->net.active_count < h->config.connections) {
-		struct list *l = list_pop(&h->net.ready[FOREGROUND]);
+	int64_t now = now_ms(h);
+	struct exchange *x = next_ready(h);
 
-		if (l == NULL)
-			l = list_pop(&h->net.ready[BACKGROUND]);
-		if (l == NULL)
-			break;
-		send_exchange(h, LIST_ENTRY(l, struct exchange, own.link));
+	while (x != NULL && pace_request_ms(&h->net.pace, now) == 0) {
+		list_remove(&x->own.link);
+		/* For a connection, too: those that are held have them. */
+		if (pace_is_set(&h->net.pace) && now > x->own.ready_ms)
+			forgive(x, now - x->own.ready_ms);
+		send_exchange(h, x);
+		x = next_ready(h);
+	}
+}
+
+/* Whom our limits held, and whose turn has come, goes on. */
+static void
+resume_held(struct http *h, int64_t now)
+{
+	enum pace_way way;
+
+	for (struct pace_hold *hold = pace_next(&h->net.pace, now, &way);
+	     hold != NULL; hold = pace_next(&h->net.pace, now, &way)) {
+		struct exchange *x =
+		    LIST_ENTRY(hold, struct exchange, own.hold);
+		enum pace_way other = way == PACE_UP ? PACE_DOWN : PACE_UP;
+		int mask = CURLPAUSE_CONT;
+		CURLcode code;
+
+		forgive(x, now - hold->way[way].since_ms);
+		x->own.last_ms = now;
+		if (!list_is_empty(&hold->way[other].link))
+			mask =
+			    other == PACE_UP ? CURLPAUSE_SEND : CURLPAUSE_RECV;
+		code = curl_easy_pause(x->own.easy, mask);
+		if (code != CURLE_OK)
+			finish_active(
+			    h, x, x->err < 0 ? x->err : exchange_errno(code));
 	}
 }
 
@@ -303,6 +373,8 @@ check_slow(struct http *h, int64_t now)
 		int64_t end_ms = silent_end_ms(h, x);
 
 		next = l->next;
+		if (pace_is_held(&x->own.hold))
+			continue; /* it may not move a byte */
 		if (now >= end_ms) {
 			(void)snprintf(x->own.error, sizeof(x->own.error),
 			    "no byte came or went for %g s",
@@ -314,10 +386,24 @@ check_slow(struct http *h, int64_t now)
 	}
 }
 
+/* When our limits let something go on, ${at} at the latest. */
+static int64_t
+paced_ms(struct http *h, int64_t now, int64_t at)
+{
+	int64_t ms = pace_next_ms(&h->net.pace, now);
+
+	if (ms >= 0 && now + ms < at)
+		at = now + ms;
+	if (next_ready(h) == NULL)
+		return at;
+	ms = pace_request_ms(&h->net.pace, now);
+	return now + ms < at ? now + ms : at;
+}
+
 static int
 poll_ms(struct http *h, int64_t now)
 {
-	int64_t at = now + IDLE_MS;
+	int64_t at = paced_ms(h, now, now + IDLE_MS);
 
 	if (h->net.active_count > 0 && h->net.check_ms < at)
 		at = h->net.check_ms;
@@ -343,6 +429,7 @@ net_main(void *arg)
 
 	while (take_inbox(h, now)) {
 		wake_delayed(h, now);
+		resume_held(h, now);
 		(void)curl_multi_perform(h->multi, &running);
 		give_gathered(h);
 		take_finished(h);
@@ -401,6 +488,7 @@ http_open(const struct http_config *config, struct http **ret)
 	list_init(&h->net.ready[BACKGROUND]);
 	list_init(&h->net.active);
 	h->config = *config;
+	pace_init(&h->net.pace, &config->limits, now_ms(h));
 	h->config.ca_file = NULL;
 	h->multi = curl_multi_init();
 	if (h->multi == NULL)
@@ -443,6 +531,7 @@ void
 http_start(struct http *h, struct exchange *x)
 {
 	x->own.clock = h->config.clock;
+	x->held_ms = 0;
 	lock_take(&h->lock);
 	list_append(&h->locked.inbox, &x->own.link);
 	x->own.is_started = true;

@@ -346,7 +346,8 @@ on_prepare(struct exchange *x)
 	struct request *r = request_of(x);
 
 	forget_answer(r);
-	r->start_ms = clock_mono_ms(r->s3->clock);
+	/* Less what is added as held_ms at its end. */
+	r->start_ms = clock_mono_ms(r->s3->clock) - x->held_ms;
 	KILL_POINT("s3.%s.before", s3_kind_name(r->call->kind));
 	return request_build(r);
 }

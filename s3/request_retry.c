@@ -11,7 +11,8 @@
  * with the call; for what changes the bucket it begins with the first bad
  * answer, as the server may work long before it gives any, and an attempt that
  * is under way at its end is waited for.  http.c ends a silent attempt that may
- * be repeated at half of the time, so there is a second one.
+ * be repeated at half of the time, so there is a second one.  What our own
+ * limits (pace.h) make a request wait for is no part of that time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -114,11 +115,11 @@ note_failure(struct request *r)
 
 	r->tries++;
 	if (r->since_ms != 0 && !r->has_moved)
-		return;
-	if (r->has_moved || (x->sent && r->op->mutates))
+		r->since_ms += x->held_ms;
+	else if (r->has_moved || (x->sent && r->op->mutates))
 		r->since_ms = x->own.last_ms;
 	else
-		r->since_ms = r->start_ms;
+		r->since_ms = r->start_ms + x->held_ms;
 }
 
 /* How long a call may go on without anything good, in ms. */

@@ -271,7 +271,10 @@ open_http(
 		.ca_file = ca_file(),
 		.user_agent = "pailfs/" PAILFS_VERSION,
 		.connections = config->connections,
-		.timeout_s = config->timeout_s };
+		.timeout_s = config->timeout_s,
+		.limits = { .bytes_s = { [PACE_UP] = config->max_upload,
+				[PACE_DOWN] = config->max_download },
+		    .requests_s = config->max_requests } };
 	int r = http_open(&hc, &s3->http);
 
 	return r < 0 ? complain(result, r, strerror(-r)) : 0;

@@ -52,6 +52,9 @@ struct s3_config {
 	bool checksum;             /* send CRC32C, ask for checksums */
 	unsigned timeout_s;        /* without a byte or an answer: give up */
 	unsigned connections;      /* at most, 1 to 256 */
+	uint64_t max_upload;       /* bytes of bodies a second; 0: no limit, */
+	uint64_t max_download;     /* as in the others; at most 2^50 */
+	unsigned max_requests;     /* a second, retries included */
 	const struct clock *clock; /* NULL: clock_system */
 };
 

@@ -18,6 +18,13 @@ static struct stub stub;
 static struct s3 *s3;
 static struct s3_call call;
 
+/* Limits a second; 0: none. */
+static struct {
+	uint64_t upload;
+	uint64_t download;
+	unsigned requests;
+} client_max;
+
 /* Open the client: its first request, of the bucket, is answered. */
 static void
 client_open(unsigned timeout_s, bool checksum)
@@ -27,6 +34,9 @@ client_open(unsigned timeout_s, bool checksum)
 		.path_style = 1,
 		.timeout_s = timeout_s,
 		.connections = 4,
+		.max_upload = client_max.upload,
+		.max_download = client_max.download,
+		.max_requests = client_max.requests,
 		.checksum = checksum };
 	struct s3_result result;
 
