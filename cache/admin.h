@@ -136,7 +136,8 @@ struct cache_note {
 	bool is_mended;
 };
 
-/* What is on its way still: of bytes, but for parts that S3 has. */
+/* What is on its way still: of bytes, but for parts that S3 has.  Of
+ * cache_warm(): what is here. */
 struct cache_left {
 	uint64_t files, bytes, names, attrs;
 };
@@ -197,6 +198,16 @@ int cache_send_all(
 /* Forget what S3 has: bytes, attributes, listings; or, if it has not all,
  * nothing: what is not there is found.  Returns: 0; -ENOENT; ... */
 int cache_drop(struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/* Fetch what is not here: listings, attributes, bytes; until there is no room
+ * but that of what it fetched.  ${call->left} is told now and then, and in the
+ * end, how much is here; ${call->note} what is not to be had ("file", "name"),
+ * or has no room ("full"; the last): it is found.  Returns: 0; -ENOENT; ... */
+int cache_warm(struct cache *c, struct cache_key_call *call, struct waiter *w);
+
+/* Remove bytes that S3 has and nobody reads just now; all else stays, and is
+ * believed.  Returns: likewise. */
+int cache_evict(struct cache *c, struct cache_key_call *call, struct waiter *w);
 
 /* Compare database, chunk files and bucket; call->repair: mend what loses
  * nothing.  Of a folder that is not mounted: without the bucket.  -EBUSY ... */

@@ -3,9 +3,10 @@
  * drop.c - what is known of a file, a directory or all is forgotten, if S3 has
  * all of it (façade).
  *
- * Role:    pailctl drop.  Rows stay, for nodes and inode numbers do; what they
- *          say is believed no longer, and the kernel is told to ask again.
- * Threads: the caller's.  What is changed meanwhile stays as it is.
+ * Role:    pailctl drop; and evict, for which only bytes go.  Rows stay, for
+ * nodes and inode numbers do; what they say is believed no longer, and the
+ * kernel is told to ask again. Threads: the caller's.  What is changed
+ * meanwhile stays as it is.
  */
 #include "cache/drop.h"
 
@@ -32,6 +33,7 @@ struct dropping {
 	uint64_t ids[BATCH]; /* of rows */
 	size_t count;
 	uint64_t last;
+	bool is_bytes; /* they go, and all else stays */
 	int r;
 };
 
@@ -123,6 +125,24 @@ drop_row(struct cache *c, uint64_t id)
 	return 0;
 }
 
+/* Bytes that may go, of a file. */
+static int
+evict_row(struct cache *c, uint64_t id)
+{
+	AUTO(row_fini) struct row row = { 0 };
+	int r = db_row_by_id(c->db, id, &row);
+
+	if (r == 0 && row.kind == ROW_FILE)
+		entries_forget(c, row.node);
+	return r == -ENOENT ? 0 : r; /* it just went */
+}
+
+static int
+drop_one(struct dropping *d, uint64_t id)
+{
+	return d->is_bytes ? evict_row(d->cache, id) : drop_row(d->cache, id);
+}
+
 static bool
 take_row(void *arg, const struct row *row)
 {
@@ -134,7 +154,7 @@ take_row(void *arg, const struct row *row)
 	return true;
 }
 
-/* By and by: others need the database, too. */
+/* All below, by and by: others need the database, too. */
 static int
 drop_rows(struct dropping *d, struct waiter *w)
 {
@@ -146,7 +166,7 @@ drop_rows(struct dropping *d, struct waiter *w)
 		d->count = 0;
 		r = db_rows_from(d->cache->db, after, BATCH, take_row, d);
 		for (size_t i = 0; r == 0 && i < d->count; i++)
-			r = drop_row(d->cache, d->ids[i]);
+			r = drop_one(d, d->ids[i]);
 		if (r == 0 && waiter_wait(w, 0) == -EINTR)
 			r = -EINTR;
 	} while (r == 0 && d->last != after);
@@ -167,4 +187,15 @@ cache_drop(struct cache *c, struct cache_key_call *call, struct waiter *w)
 	}
 	scope_notes_fini(&d.notes);
 	return r;
+}
+
+int
+cache_evict(struct cache *c, struct cache_key_call *call, struct waiter *w)
+{
+	struct dropping d = { .cache = c, .call = call, .is_bytes = true };
+	int r = scope_find(c, call, &d.scope);
+
+	if (r < 0)
+		return r;
+	return d.scope.is_dir ? drop_rows(&d, w) : evict_row(c, d.scope.id);
 }

@@ -103,12 +103,12 @@ room_of_db(struct evict *e)
 	return DB_ROOM + (log < DB_LOG ? DB_LOG - log : 0);
 }
 
-/* How many bytes must go, so that what is reserved fits. */
+/* How many bytes must go, so that what is reserved, and ${more}, fits. */
 static uint64_t
-excess(struct evict *e)
+excess_with(struct evict *e, uint64_t more)
 {
 	const struct cache_config *config = &e->cache->config;
-	uint64_t used = evict_used(e), over = 0, avail, need;
+	uint64_t used = evict_used(e) + more, over = 0, avail, need;
 	struct statvfs vfs;
 
 	if (used + HEADROOM > config->size)
@@ -119,10 +119,16 @@ excess(struct evict *e)
 	need = room_of_db(e);
 	if (need < config->free_space)
 		need = config->free_space;
-	need += atomic_load(&e->cache->space.reserved);
+	need += atomic_load(&e->cache->space.reserved) + more;
 	if (avail < need && need - avail > over)
 		over = need - avail;
 	return over;
+}
+
+static uint64_t
+excess(struct evict *e)
+{
+	return excess_with(e, 0);
 }
 
 /* Remove closed chunks, least recently used first. */
@@ -210,6 +216,31 @@ evict_reserve(struct evict *e, uint64_t len)
 	if (r < 0)
 		space_release(&e->cache->space, len);
 	return r;
+}
+
+bool
+evict_has_room(struct evict *e, uint64_t len, int64_t since_ms)
+{
+	struct db_chunk oldest[BATCH];
+	uint64_t over = excess_with(e, len), found = 0;
+	unsigned count = 0, skip = 0;
+
+	if (over == 0)
+		return true;
+	/* More goes than must, see evict_reserve(). */
+	while (found < over + SLACK) {
+		if (db_chunks_oldest(
+			e->cache->db, skip, BATCH, oldest, &count) < 0 ||
+		    count == 0)
+			return false;
+		for (unsigned i = 0; i < count; i++) {
+			if (oldest[i].used_ms >= since_ms)
+				return found >= over + SLACK;
+			found += oldest[i].bytes;
+		}
+		skip += count;
+	}
+	return true;
 }
 
 void

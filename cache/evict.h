@@ -13,6 +13,7 @@
 #ifndef CACHE_EVICT_H
 #define CACHE_EVICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cache;
@@ -29,6 +30,11 @@ void evict_free(struct evict *e);
  * Returns: 0, or -ENOSPC: nothing more can be evicted.
  */
 int evict_reserve(struct evict *e, uint64_t len);
+
+/* Whether ${len} bytes find room where nobody is, or where only what was not
+ * used since ${since_ms} (cache clock) is.  Nothing is set aside.  Locks: none.
+ */
+bool evict_has_room(struct evict *e, uint64_t len, int64_t since_ms);
 
 /* A fetch that is to hold room begins; it has ended, and what it filled may be
  * evicted.  Locks: any but leaves. */

@@ -219,6 +219,18 @@ do_drop(struct control *c, struct client *client, json_t *request)
 }
 
 static json_t *
+do_warm(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, DELIVERY_WARM);
+}
+
+static json_t *
+do_evict(struct control *c, struct client *client, json_t *request)
+{
+	return deliver(c, client, request, DELIVERY_EVICT);
+}
+
+static json_t *
 do_fsck(struct control *c, struct client *client, json_t *request)
 {
 	return deliver(c, client, request,
@@ -240,6 +252,8 @@ static const struct {
 	{ "uploads", do_uploads },
 	{ "flush", do_flush },
 	{ "drop", do_drop },
+	{ "warm", do_warm },
+	{ "evict", do_evict },
 	{ "remount", do_remount },
 	{ "fsck", do_fsck },
 	{ "wait", do_wait },

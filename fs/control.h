@@ -20,6 +20,8 @@
  *	{"cmd": "flush", "key": TEXT}		likewise, of a path below the
  *						mount; "": all of it
  *	{"cmd": "drop", "key": TEXT}		likewise
+ *	{"cmd": "warm", "key": TEXT}		likewise
+ *	{"cmd": "evict", "key": TEXT}		likewise
  *	{"cmd": "fsck", "key": "",		likewise; "repair" may be
  *		"repair": true}			left out
  *	{"cmd": "log_level", "level": "debug"}	{"level": "debug"}

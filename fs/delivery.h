@@ -16,8 +16,11 @@
  *		TEXT}, ...], of what stays; again and again
  *	drop	likewise, of what keeps it from being dropped
  *	fsck	likewise, of what is wrong; with "mended": true, if it was
+ *	warm	{"files": ...}, as of flush, of what is cached by now; the last
+ *		is that of all; and [...] likewise, of what is not
+ *	evict	nothing
  *	then	{"done": true}, or {"error": "..."}: all before is worth
- *		nothing.  Of flush, drop and fsck {"done": true, "found": N,
+ *		nothing.  Of flush and those after it {"done": true, "found": N,
  *		"mended": N}: how many those are
  *
  * Threads: new, start and free from one thread.  Lock: a leaf.
@@ -44,7 +47,9 @@ enum delivery_kind {
 	DELIVERY_FLUSH,
 	DELIVERY_DROP,
 	DELIVERY_CHECK,
-	DELIVERY_REPAIR
+	DELIVERY_REPAIR,
+	DELIVERY_WARM,
+	DELIVERY_EVICT
 };
 
 /* The call of cache.h that does it. */
@@ -63,7 +68,7 @@ void deliveries_free(struct deliveries *d);
 
 /**
  * delivery_start(d, fd, kind, key):
- * Send what is under ${key} (of flush, drop, fsck: a path) to ${fd}.
+ * Send what is under ${key} (of flush and those after it: a path) to ${fd}.
  * Memory:  takes ${fd}, and the bytes of ${key}, unless it fails.
  * Returns: 0; -EBUSY there are DELIVERIES_MAX; -errno.
  */

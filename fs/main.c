@@ -180,7 +180,9 @@ on_keys(void *arg, enum delivery_kind kind, struct cache_key_call *call,
 		[DELIVERY_FLUSH] = cache_send_all,
 		[DELIVERY_DROP] = cache_drop,
 		[DELIVERY_CHECK] = cache_check,
-		[DELIVERY_REPAIR] = cache_check };
+		[DELIVERY_REPAIR] = cache_check,
+		[DELIVERY_WARM] = cache_warm,
+		[DELIVERY_EVICT] = cache_evict };
 
 	call->repair = kind == DELIVERY_REPAIR;
 	return run[kind](((struct mount *)arg)->cache, call, w);

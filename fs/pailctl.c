@@ -20,6 +20,7 @@
 #include "fs/ctlstatus.h"
 #include "fs/ctltext.h"
 #include "fs/ctlupload.h"
+#include "fs/ctlwarm.h"
 #include "fs/mountinfo.h"
 #include "fs/mountpoint.h"
 
@@ -205,6 +206,10 @@ static const struct {
 	    "send what is to be sent of it, and wait" },
 	{ "drop", ctldrop_run, TAKES_GIVEN,
 	    "forget what is cached of it, if S3 has all" },
+	{ "warm", ctlwarm_run, TAKES_GIVEN,
+	    "fetch all of it into the cache that has room" },
+	{ "evict", ctlevict_run, TAKES_GIVEN,
+	    "free the room of its bytes that S3 has" },
 	{ "fsck", ctlfsck_run, TAKES_GIVEN,
 	    "check a mount or a cache folder; see --repair" },
 	{ "odd", ctlodd_run, TAKES_MOUNT,
