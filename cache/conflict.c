@@ -75,6 +75,26 @@ make_beside(
 	return r;
 }
 
+/* What else was stored with ${row} goes along. */
+static int
+carry_headers(struct cache *c, const struct row *row, uint64_t id)
+{
+	AUTO(row_fini) struct row copy = { 0 };
+	struct change ch;
+	int r = row_copy(&copy, row);
+
+	if (r == 0)
+		r = change_begin(c, id, &ch);
+	if (r < 0)
+		return r;
+	ch.row.meta = TAKE(copy.meta); /* a new file has none */
+	ch.row.meta_len = copy.meta_len;
+	ch.row.content_type = TAKE(copy.content_type);
+	if (copy.atime_ns != 0)
+		ch.row.atime_ns = copy.atime_ns;
+	return change_end(&ch, 0);
+}
+
 /* One run of local bytes. */
 static int
 copy_run_of(struct entry *from, struct entry *to, uint64_t off, uint64_t end)
@@ -337,7 +357,9 @@ keep(struct entry *e, const struct base *base, const struct row *row)
 	    &beside);
 	if (r < 0)
 		return r;
-	r = entry_get(c, beside.node, &loser);
+	r = carry_headers(c, row, beside.id);
+	if (r == 0)
+		r = entry_get(c, beside.node, &loser);
 	if (r < 0) {
 		unmake(c, &beside);
 		return r;

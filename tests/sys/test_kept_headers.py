@@ -251,6 +251,25 @@ def test_it_is_kept_by_a_copy_within_the_mount(s3, bucket, m):
     assert stored.body(s3, bucket, "d/f") == new
 
 
+def test_the_loser_of_a_conflict_has_it(s3, bucket, m):
+    plant(s3, bucket)
+    one = m()
+    path = one.path / "d/f"
+    os.setxattr(path, "user.c", b"d")   # so it is asked for
+    settled(one)
+    f = open(path, "r+b", buffering=0)
+    f.write(noise(len(SMALL)))
+    plant(s3, bucket, body=b"theirs", colour="red", mode=str(0o100644))
+    with pytest.raises(OSError) as e:
+        f.close()
+    assert e.value.errno == errno.ESTALE
+    settled(one)
+    (loser,) = (key for key in stored.keys(s3, bucket) if "conflict" in key)
+    check(s3, bucket, loser, but=(*WRITTEN, "xattr", "atime"))
+    assert os.getxattr(one.path / loser, "user.c") == b"d"
+    check(s3, bucket, but=("xattr",), colour="red", mode=str(0o100644))
+
+
 def test_the_loser_is_no_more_open_than_the_winner(s3, bucket, m):
     """Its own mode was never asked for, and is gone."""
     plant(s3, bucket)
