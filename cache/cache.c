@@ -81,6 +81,7 @@ on_tick(void *arg)
 
 	entries_flush(c);
 	store_tick(c);
+	stages_tick(c);
 	/* The database may have grown: what is clean gives way. */
 	(void)evict_reserve(c->evict, 0);
 }

@@ -35,6 +35,9 @@
 /* So long one that could not be staged is not tried again. */
 #define AGAIN_MS 5000
 
+/* Likewise the sweep, where an object could not be deleted. */
+#define SWEEP_AGAIN_MS 60000
+
 struct stages {
 	struct cache *cache; /* [I] */
 	char *folder;        /* [I] owned: keys begin so */
@@ -43,6 +46,9 @@ struct stages {
 	bool is_posted;       /* [lock] */
 	bool is_again;        /* [lock] */
 	bool is_stopped;      /* [lock] */
+	int64_t failed_ms;    /* [lock] monotonic: when the last sweep could not
+				 delete one; 0: it could */
+	bool is_told;         /* of the sweep: that was in the log */
 	struct waiter waiter; /* of the sweep */
 };
 
@@ -438,11 +444,10 @@ sweep_one(struct stages *s, const struct db_stage *stage)
 	s3_call_fini(&call);
 	if (r == 0 || r == -ENOENT)
 		r = db_stage_delete(c->db, stage->id);
-	else if (r != -EINTR)
-		log_warn("'%s' could not be deleted (%s): the next mount tries "
-			 "again",
+	else if (r != -EINTR && !s->is_told)
+		log_warn("'%s' could not be deleted (%s): tried again",
 		    stage->key, strerror(-r));
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 static void
@@ -450,13 +455,19 @@ sweep_all(struct stages *s)
 {
 	struct cache *c = s->cache;
 	struct db_stage stage = { 0 };
+	bool failed = false;
 	int r = 0;
 
 	while (r != -EINTR &&
 	       db_stage_unused(c->db, stage.id, c->boot_number, &stage) == 0) {
 		r = sweep_one(s, &stage);
+		failed = failed || r < 0;
 		text_set(&stage.key, NULL);
 	}
+	s->is_told = failed;
+	lock_take(&s->lock);
+	s->failed_ms = failed ? clock_mono_ms(c->clock) : 0;
+	lock_drop(&s->lock);
 }
 
 static void
@@ -488,6 +499,20 @@ stage_sweep(struct cache *c)
 	lock_drop(&s->lock);
 	if (post)
 		writeback_post(c->writeback, &s->task);
+}
+
+void
+stages_tick(struct cache *c)
+{
+	struct stages *s = c->stages;
+	bool is_due;
+
+	lock_take(&s->lock);
+	is_due = s->failed_ms != 0 &&
+		 clock_mono_ms(c->clock) - s->failed_ms >= SWEEP_AGAIN_MS;
+	lock_drop(&s->lock);
+	if (is_due && outage_ms(c) == 0)
+		stage_sweep(c);
 }
 
 /* ---- life ---- */

@@ -22,7 +22,8 @@
  * The *sweep* deletes each that is nobody's base any more: neither by a row of
  * the database nor by an entry in memory.  So it goes after the upload, after
  * the next stage, with the file itself, when the loser of a conflict, which has
- * the same base, was sent, and, what a kill left, at the next mount.
+ * the same base, was sent, and, what a kill left, at the next mount.  What S3
+ * did not delete is tried again each minute.
  *
  * OWNER is a random word of the cache folder: no mount touches another's.
  *
@@ -71,5 +72,8 @@ int stage_now(struct entry *e, bool is_whole);
 
 /* Something is perhaps nobody's base any more.  Locks: any but leaves. */
 void stage_sweep(struct cache *c);
+
+/* Called now and then: what the sweep could not delete is tried again. */
+void stages_tick(struct cache *c);
 
 #endif

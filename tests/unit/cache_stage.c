@@ -244,6 +244,29 @@ test_lost(void **state)
 	assert_nothing_left();
 }
 
+/* An object that was not deleted is, a minute later, in the same mount. */
+static void
+test_not_deleted(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	f = create_big("f");
+	fake_fail(s3, S3_DELETE_OBJECT, -EACCES, UINT_MAX);
+	fill(f, 1, 0, SIZE);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	cache_file_close(f);
+	for (int i = 0; fake_count(s3, S3_DELETE_OBJECT) == 0 && i < ENDED; i++)
+		(void)usleep(10000);
+	fake_fail(s3, S3_DELETE_OBJECT, 0, 0);
+	for (int i = 0; fake_objects(s3, ".pailfs/") > 0 && i < ENDED; i++) {
+		atomic_fetch_add(&now_ms, 60000);
+		stages_tick(cache);
+		(void)usleep(10000);
+	}
+	assert_nothing_left();
+}
+
 /* No room, said at once, until there is a reason to try again. */
 static void
 test_refused(void **state)
@@ -553,6 +576,7 @@ main(void)
 		T(test_in_sequence),
 		T(test_changed),
 		T(test_lost),
+		T(test_not_deleted),
 		T(test_refused),
 		T(test_too_long_a_hole),
 		T(test_read_without_room),
