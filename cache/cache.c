@@ -158,7 +158,10 @@ static const struct owed_ops owed_ops = { .put = make_owed,
 	.remove_all = removal_owed_all };
 
 static const struct writeback_ops writeback_ops = {
-	.bytes = upload_run, .attrs = set_send, .due = cover_due
+	.bytes = upload_run,
+	.left = cover_leave,
+	.attrs = set_send,
+	.due = cover_due,
 };
 
 /* What is there for a mount that only reads, too. */

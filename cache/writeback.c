@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "cache/core.h"
-#include "cache/cover.h"
 #include "cache/entry.h"
 #include "cache/evict.h"
 #include "cache/outage.h"
@@ -84,7 +83,7 @@ run_flush(struct task *task)
 	struct cache *c = e->cache;
 
 	if (is_over(c))
-		cover_leave(e);
+		c->writeback->ops->left(e);
 	else
 		c->writeback->ops->bytes(e);
 	evict_upload_end(c->evict);

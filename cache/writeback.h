@@ -26,6 +26,8 @@ struct writeback;
 /* What the pool does, each on a thread of its own. */
 struct writeback_ops {
 	void (*bytes)(struct entry *e); /* upload_run() */
+	/* It is not to be sent any more: the mount ends. */
+	void (*left)(struct entry *e);
 	int (*attrs)(struct cache *c, uint64_t id, struct waiter *w);
 	/* The time of ${e} has come; on the clock thread: it does not wait. */
 	void (*due)(struct entry *e);
