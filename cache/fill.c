@@ -68,6 +68,9 @@ static int
 set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
 {
 	struct buf meta = BUF_INIT(64 << 10);
+	int64_t ctime_ns = row->token != NULL && text_same(row->token, a->token)
+			       ? row->ctime_ns
+			       : 0;
 	int r = 0;
 
 	fill_clear(row);
@@ -78,6 +81,9 @@ set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
 	row->atime_ns = a->has_atime ? a->atime_ns : 0;
 	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
 	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
+	/* A rename of ours, which copies the metadata as they are. */
+	if (row->ctime_ns < ctime_ns)
+		row->ctime_ns = ctime_ns;
 	r = text_replace(&row->content_type, head->content_type);
 	if (r == 0)
 		r = text_replace(&row->token, a->token);

@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 from lib import stored
@@ -44,6 +45,8 @@ def test_rename_sets_ctime(bucket, mount, sync, kind):
         f.close()
     ctime = os.lstat(new).st_ctime_ns
     # It stays when the ttl is over, and when it is mounted anew.
+    time.sleep(1.1)
+    assert os.lstat(new).st_ctime_ns == ctime
     wait_until(lambda: os.listdir(m.path) == ["new"], 20, "the listing")
     m.remount()
     assert os.lstat(new).st_ctime_ns == ctime
