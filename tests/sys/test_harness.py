@@ -300,7 +300,7 @@ def test_a_daemon_whose_pid_nobody_told_is_ended(fake):
 
 @one_server
 def test_a_hung_mount_does_not_hang_the_tests(fake):
-    fake.limit_s = 2
+    fake.limit_s = 8        # the mount has to be there by then
     m = fake("bucket")
     m.path.with_name("mnt.deaf").touch()
     time.sleep(1.1)         # the kernel forgets the attributes after 1 s
