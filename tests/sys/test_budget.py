@@ -307,11 +307,11 @@ def test_p6_cached_over_a_remount(listed, proxy):
 def test_p6_open_after_the_ttl_costs_one_head(listed, proxy):
     """Older than the ttl: one conditional HEAD says that all is as it was."""
     content = data(MIB)
-    m = listed({"d/f": content}, ttl=1)
+    m = listed({"d/f": content}, ttl=4)
     run("ls", "-f", m.path / "d")
     assert (m.path / "d/f").read_bytes() == content
     proxy.wait_idle()
-    time.sleep(1.5)
+    time.sleep(4.5)
     proxy.reset()
     fd = os.open(m.path, os.O_RDONLY)
     try:

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from lib import stored
+from lib import env, stored
 from lib.data import MIB, noise
 
 CACHE = 16 * MIB
@@ -234,7 +234,7 @@ def test_p1_killed_before_the_close(s3, bucket, small, opened, sync, is_new):
     fd = opened(m.path / "f")
     write(fd, noise(SIZE))
     write(fd, b"again", 3 * MIB)
-    time.sleep(1)   # what was written is known by then
+    time.sleep(env.slow())  # what was written is known by then
     m.kill9()
     m.start()
     key = aside(s3, bucket, "f", "unfinished")
@@ -258,7 +258,7 @@ def test_p1_killed_after_an_earlier_close(s3, bucket, small, opened, sync):
     os.close(os.dup(fd))
     write(fd, noise(SIZE), MIB)
     assert stored.staged(s3, bucket) and stored.keys(s3, bucket) == {}
-    time.sleep(1)
+    time.sleep(env.slow())
     m.kill9()
     m.remount(write_delay=100)
     key = aside(s3, bucket, "f", "unfinished")

@@ -10,11 +10,11 @@ import os
 import time
 
 import pytest
-from lib import modes, stored
+from lib import env, modes, stored
 from lib.data import MIB, noise
 from lib.modes import end, restart, settle, writing
 
-NOTED_S = 1     # what was written is known by then
+NOTED_S = env.slow()    # what was written is known by then
 
 
 @pytest.fixture
