@@ -2,6 +2,7 @@
 /*
  * clone.c - a file whose bytes are those of another object.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "cache/core.h"
 #include "cache/entry.h"
 #include "cache/send.h"
+#include "cache/stage.h"
 #include "cache/write.h"
 #include "s3/base/cleanup.h"
 #include "s3/base/wait.h"
@@ -130,6 +132,23 @@ take_over_locked(struct entry *e)
 	return r == 0 ? entry_keep_base_locked(e) : r;
 }
 
+/* There is no room for them, nor need of what came, which ${keep} keeps: S3
+ * copies them to a key of ours. */
+static int
+stage(struct entry *e, const char *key, struct reader *keep)
+{
+	int r;
+
+	lock_take(&e->lock);
+	list_remove(&keep->link);
+	lock_drop(&e->lock);
+	r = stage_clone(e, key);
+	lock_take(&e->lock);
+	list_append(&e->readers, &keep->link);
+	lock_drop(&e->lock);
+	return r;
+}
+
 /* The bytes of ${e} lie no more under ${key}: they were copied, or are here. */
 static int
 release(struct entry *e, const char *key)
@@ -149,6 +168,8 @@ release(struct entry *e, const char *key)
 		} else {
 			lock_drop(&e->lock);
 			r = send_localise(e, 0, UINT64_MAX);
+			if (r == -ENOSPC)
+				r = stage(e, key, &keep);
 			lock_take(&e->lock);
 		}
 	}

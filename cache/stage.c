@@ -137,6 +137,9 @@ prepare(struct flush *f, bool is_whole)
 	lock_take(&e->lock);
 	f->size = e->size;
 	f->base_size = is_whole ? 0 : e->chunk.base_size;
+	f->is_clone = !is_whole && e->base_key != NULL && f->size > 0 &&
+		      f->size == e->object_size &&
+		      rangeset_is_empty(&e->chunk.dirty);
 	lock_drop(&e->lock);
 	return r;
 }
@@ -243,6 +246,27 @@ stage_now(struct entry *e, bool is_whole)
 	settle_fini(&f.out);
 	row_fini(&f.row);
 	free(f.key);
+	return r;
+}
+
+int
+stage_clone(struct entry *e, const char *key)
+{
+	struct frozen frozen = { .end = UINT64_MAX };
+	bool is_clone;
+	int r = 0;
+
+	parts_enter(e);
+	lock_take(&e->lock);
+	list_append(&e->frozen, &frozen.link);
+	is_clone = e->base_key != NULL && strcmp(e->base_key, key) == 0;
+	lock_drop(&e->lock);
+	if (is_clone)
+		r = stage_now(e, false);
+	lock_take(&e->lock);
+	list_remove(&frozen.link);
+	lock_drop(&e->lock);
+	parts_leave(e);
 	return r;
 }
 

@@ -70,6 +70,16 @@ bool stage_hurry(struct cache *c);
  */
 int stage_now(struct entry *e, bool is_whole);
 
+/**
+ * stage_clone(e, key):
+ * Stage ${e}, if its bytes lie under ${key} still, which the caller has marked
+ * busy.  It does not wait for the key of ${e}, whose holder may wait for
+ * ${key}.
+ * Locks: none is held.
+ * Returns: as stage_now().
+ */
+int stage_clone(struct entry *e, const char *key);
+
 /* Something is perhaps nobody's base any more.  Locks: any but leaves. */
 void stage_sweep(struct cache *c);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache_clone.c - clones whose source changes while their flush waits: for a
- * thread of the pool, or for a key.
+ * cache_clone.c - clones whose source changes while their flush waits, for a
+ * thread of the pool, or for a key; or that the cache has no room for.
  *
  * Role:    unit test of cache/clone.c.
  */
@@ -150,6 +150,77 @@ test_under_way(void **state)
 	assert_int_equal(fake_count(s3, S3_GET_OBJECT), 0);
 }
 
+#define LARGE   (30 * MIB) /* of which the cache holds a part */
+#define CHANGED (20 * MIB)
+
+/* All of S3's object is the byte of seed 1 there, but, if ${changed}, one. */
+static void
+assert_clone(const char *key, bool changed)
+{
+	static uint8_t data[MIB];
+
+	assert_int_equal(fake_size(s3, key), LARGE);
+	for (uint64_t off = 0; off < LARGE; off += MIB) {
+		fake_read(s3, key, off, data, MIB);
+		if (changed && off == CHANGED) {
+			assert_int_equal(data[0], 'x');
+			data[0] = fake_byte(1, off);
+		}
+		for (uint64_t i = 0; i < MIB; i += 1021)
+			assert_int_equal(data[i], fake_byte(1, off + i));
+	}
+}
+
+/* "a" is changed, and then removed; "b", its clone, is open. */
+static void
+run_without_room(bool changed)
+{
+	struct cache_file *from, *to;
+	uint64_t len = 0;
+
+	close_cache();
+	config.size = 12 * MIB;
+	open_cache();
+	(void)alarm(2 * END_S);
+	fake_put(s3, "a", LARGE, 1);
+	list_dir(ROOT);
+	from = open_file(ROOT, "a");
+	to = create(ROOT, "b", "");
+	assert_int_equal(cache_file_copy(&(struct cache_span){ from, 0 },
+			     &(struct cache_span){ to, 0 }, LARGE, NULL, &len),
+	    0);
+	assert_int_equal(len, LARGE);
+	if (changed)
+		assert_int_equal(
+		    cache_file_write(to, CHANGED, "x", 1, false, NULL), 0);
+	assert_int_equal(cache_file_write(from, 0, "y", 1, false, NULL), 0);
+	assert_int_equal(cache_file_flush(from, NULL), 0);
+	cache_file_close(from);
+	assert_int_equal(cache_unlink(cache, ROOT, "a", NULL), 0);
+	assert_int_equal(cache_file_flush(to, NULL), 0);
+	cache_file_close(to);
+	assert_false(fake_has(s3, "a"));
+	assert_clone("b", changed);
+	close_cache(); /* ends the sweep */
+	assert_int_equal(fake_objects(s3, ""), 1);
+	open_cache();
+	(void)alarm(0);
+}
+
+static void
+test_without_room(void **state)
+{
+	(void)state;
+	run_without_room(false);
+}
+
+static void
+test_changed_without_room(void **state)
+{
+	(void)state;
+	run_without_room(true);
+}
+
 int
 main(void)
 {
@@ -157,6 +228,8 @@ main(void)
 		T(test_many),
 		T(test_key),
 		T(test_under_way),
+		T(test_without_room),
+		T(test_changed_without_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
