@@ -56,14 +56,16 @@ open_file(struct cache *c, uint64_t node)
 }
 
 uint64_t
-chunk_file_size(struct cache *c, uint64_t node)
+chunk_file_size(struct cache *c, uint64_t node, uint64_t *ret_room)
 {
+	struct stat st = { 0 };
 	char name[NAME_LEN];
-	struct stat st;
 
 	name_of(node, name);
-	return fstatat(c->chunks_fd, name, &st, 0) < 0 ? 0
-						       : (uint64_t)st.st_size;
+	(void)fstatat(c->chunks_fd, name, &st, 0); /* there is none: 0 */
+	if (ret_room != NULL)
+		*ret_room = (uint64_t)st.st_blocks * 512;
+	return (uint64_t)st.st_size;
 }
 
 int
@@ -133,10 +135,11 @@ mend_file(struct chunk *ch)
 	(void)rangeset_add_all(&ch->present, &ch->dirty); /* has its memory */
 	if (rangeset_bytes(&ch->present) != bytes)
 		ch->is_changed = true;
-	if ((uint64_t)st.st_blocks * 512 <=
-	    rangeset_bytes(&ch->present) + 2 * CHUNK_BLOCK)
+	chunk_find_holes(ch);
+	if ((uint64_t)st.st_blocks * 512 <= chunk_room(ch) + 2 * CHUNK_BLOCK)
 		return;
 	chunk_trim(ch, 0, size);
+	chunk_find_holes(ch); /* what went may have stood for some */
 }
 
 /* A block that is present in part, or has no CRC, proves nothing: after power
@@ -180,6 +183,7 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 	*ret = (struct chunk){ .cache = c, .node = node, .fd = -1 };
 	rangeset_init(&ret->present);
 	rangeset_init(&ret->dirty);
+	rangeset_init(&ret->holes);
 	list_init(&ret->pages);
 	r = open_file(c, node);
 	if (r < 0)
@@ -196,8 +200,7 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 		return r;
 	}
 	mend_file(ret);
-	if (known > rangeset_bytes(&ret->present))
-		space_freed(&c->space, known - rangeset_bytes(&ret->present));
+	space_changed(&c->space, known, chunk_room(ret));
 	/* A row for each file, so that no file is without an owner; if there
 	 * is no room for it now, later. */
 	r = chunk_flush(ret);
@@ -236,7 +239,7 @@ put_facts(
     struct chunk *ch, const struct rangeset *dirty_set, uint64_t base_size)
 {
 	struct db_chunk facts = { .node = ch->node,
-		.bytes = rangeset_bytes(&ch->present),
+		.bytes = chunk_room(ch),
 		.used_ms = cache_now_ms(ch->cache),
 		.base_size = base_size };
 	struct buf present = BUF_INIT(64 << 20);
@@ -309,7 +312,7 @@ forget_file(struct chunk *ch)
 
 	name_of(ch->node, name);
 	if (unlinkat(ch->cache->chunks_fd, name, 0) == 0)
-		space_freed(&ch->cache->space, rangeset_bytes(&ch->present));
+		space_freed(&ch->cache->space, chunk_room(ch));
 }
 
 void
@@ -327,6 +330,7 @@ chunk_close(struct chunk *ch)
 		free(LIST_ENTRY(l, struct crc_page, link));
 	rangeset_fini(&ch->present);
 	rangeset_fini(&ch->dirty);
+	rangeset_fini(&ch->holes);
 	(void)close(ch->fd); /* bytes that matter were fsynced before */
 	ch->fd = -1;
 }
@@ -422,13 +426,6 @@ chunk_sync(struct chunk *ch)
 	if (r == 0)
 		r = sync_folder(ch->cache, name);
 	return r == 0 ? sync_folder(ch->cache, ".") : r;
-}
-
-int
-chunk_add(struct chunk *ch, uint64_t off, uint64_t len)
-{
-	ch->is_changed = true;
-	return rangeset_add(&ch->present, off, off + len);
 }
 
 /* The page of ${block}, from memory or the database; NULL: no memory. */
@@ -541,15 +538,13 @@ chunk_set_checked(struct chunk *ch, uint64_t block)
 int
 chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 {
-	uint64_t before = rangeset_bytes(&ch->present), freed;
-	int r;
+	uint64_t before = rangeset_bytes(&ch->present), room = chunk_room(ch);
+	int r = rangeset_remove(&ch->holes, off, end);
 
-	r = rangeset_remove(&ch->present, off, end);
-	if (r < 0)
+	if (r == 0)
+		r = rangeset_remove(&ch->present, off, end);
+	if (r < 0 || rangeset_bytes(&ch->present) == before)
 		return r;
-	freed = before - rangeset_bytes(&ch->present);
-	if (freed == 0)
-		return 0;
 	ch->is_changed = true;
 	for (uint64_t b = off / CHUNK_BLOCK; b * CHUNK_BLOCK < end; b++) {
 		struct crc_page *page = page_of(ch, b);
@@ -558,6 +553,6 @@ chunk_withdraw(struct chunk *ch, uint64_t off, uint64_t end)
 			drop_crc(page, b % DB_CRC_PAGE);
 	}
 	/* Not present any more, whatever the file still holds. */
-	free_bytes(ch->cache, freed);
+	free_bytes(ch->cache, room - chunk_room(ch));
 	return chunk_flush(ch);
 }

@@ -10,6 +10,11 @@
  * CRC is withdrawn before the block is changed, and a range is withdrawn from
  * the database before it is punched.  "No CRC" is legal, a wrong one never.
  *
+ * Zeros that nobody wrote take no room: the file has a *hole* there, which is
+ * present, and dirty until S3 has it, like other bytes.  Which pages are holes
+ * is noted to know how much room the rest takes, and for nothing else.  As the
+ * file itself tells, it is not stored, but looked for when the chunk is opened.
+ *
  * Locks: all calls but chunk_write(), chunk_read(), chunk_delete() and those
  * that say so under the lock of the entry that the chunk is part of.
  */
@@ -44,19 +49,21 @@ struct chunk {
 	int fd;                  /* [I] while open; -1 */
 	struct rangeset present; /* [e] */
 	struct rangeset dirty;   /* [e] not in S3; all of it is present */
-	uint64_t base_size;      /* [e] bytes of the object that count still */
-	struct list pages;       /* [e] struct crc_page, last used first */
-	unsigned page_count;     /* [e] */
-	bool is_changed;         /* [e] since it was written to the database */
-	bool has_row;            /* [e] the database knows the file */
-	uint64_t hand;           /* [e] where eviction goes on */
+	struct rangeset holes; /* [e] of what is present: pages without room */
+	uint64_t base_size;    /* [e] bytes of the object that count still */
+	struct list pages;     /* [e] struct crc_page, last used first */
+	unsigned page_count;   /* [e] */
+	bool is_changed;       /* [e] since it was written to the database */
+	bool has_row;          /* [e] the database knows the file */
+	uint64_t hand;         /* [e] where eviction goes on */
 };
 
 /* Make or open the chunk of ${node}, with what is known of it. */
 int chunk_open(struct cache *c, uint64_t node, struct chunk *ret);
 
-/* The size of the file of ${node}, which nobody has open; 0: there is none. */
-uint64_t chunk_file_size(struct cache *c, uint64_t node);
+/* The size of the file of ${node}, which nobody has open, and the room that it
+ * takes on the disk (NULL: never mind); 0: there is none. */
+uint64_t chunk_file_size(struct cache *c, uint64_t node, uint64_t *ret_room);
 
 /* Cut that file, made if it is gone, to ${size}, or add zeros. */
 int chunk_resize_file(struct cache *c, uint64_t node, uint64_t size);
@@ -90,6 +97,24 @@ int chunk_sync(struct chunk *ch);
 
 /* ${len} bytes at ${off} were written: they are present. */
 int chunk_add(struct chunk *ch, uint64_t off, uint64_t len);
+
+/* Likewise, but the file got a hole there. */
+int chunk_add_hole(struct chunk *ch, uint64_t off, uint64_t len);
+
+/* All from ${size} on is present no more: the file is to be cut. */
+void chunk_cut(struct chunk *ch, uint64_t size);
+
+/* How much room what is present takes; likewise of ${some} of it. */
+uint64_t chunk_room(const struct chunk *ch);
+uint64_t chunk_room_of(const struct chunk *ch, const struct rangeset *some);
+
+/* Look for the holes of what is present, if there is any.  For chunk.c. */
+void chunk_find_holes(struct chunk *ch);
+
+/* The first run of [off, end) that is present and takes room.  Returns: false
+ * if there is none; then the results are untouched. */
+bool chunk_next_room(const struct chunk *ch, uint64_t off, uint64_t end,
+    uint64_t *ret_off, uint64_t *ret_end);
 
 /* Take [off, end) out: facts first, then the file's blocks. */
 int chunk_punch(struct chunk *ch, uint64_t off, uint64_t end);

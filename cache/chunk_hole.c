@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chunk_hole.c - where the file of a chunk has no blocks.
+ * chunk_hole.c - where the file of a chunk has no blocks, and how much room the
+ * rest takes.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/chunk.h"
@@ -53,6 +55,110 @@ chunk_is_hole(struct chunk *ch, const struct range *within)
 {
 	return hole_end(ch, within->off, within->end) == within->end;
 }
+
+/* ---- how much room the rest takes ---- */
+
+/* What filesystems give blocks for, mostly. */
+#define PAGE ((uint64_t)4096)
+
+static uint64_t
+page_start(uint64_t off)
+{
+	return off / PAGE * PAGE;
+}
+
+static uint64_t
+page_end(uint64_t off)
+{
+	return page_start(off + PAGE - 1);
+}
+
+uint64_t
+chunk_room(const struct chunk *ch)
+{
+	return rangeset_bytes(&ch->present) - rangeset_bytes(&ch->holes);
+}
+
+uint64_t
+chunk_room_of(const struct chunk *ch, const struct rangeset *some)
+{
+	uint64_t room = rangeset_bytes(some), off, end;
+
+	for (size_t i = 0; i < ch->holes.count; i++) {
+		const struct range *hole = &ch->holes.ranges[i];
+
+		off = hole->off;
+		while (rangeset_next_run(some, off, hole->end, &off, &end)) {
+			room -= end - off;
+			off = end;
+		}
+	}
+	return room;
+}
+
+bool
+chunk_next_room(const struct chunk *ch, uint64_t off, uint64_t end,
+    uint64_t *ret_off, uint64_t *ret_end)
+{
+	uint64_t run_end;
+
+	while (rangeset_next_run(&ch->present, off, end, &off, &run_end)) {
+		if (rangeset_next_gap(
+			&ch->holes, off, run_end, ret_off, ret_end))
+			return true;
+		off = run_end;
+	}
+	return false;
+}
+
+int
+chunk_add(struct chunk *ch, uint64_t off, uint64_t len)
+{
+	int r =
+	    rangeset_remove(&ch->holes, page_start(off), page_end(off + len));
+
+	ch->is_changed = true;
+	return r == 0 ? rangeset_add(&ch->present, off, off + len) : r;
+}
+
+int
+chunk_add_hole(struct chunk *ch, uint64_t off, uint64_t len)
+{
+	uint64_t first = page_end(off), end = page_start(off + len);
+	int r = chunk_add(ch, off, len);
+
+	if (r == 0 && first < end) /* without memory, it takes room */
+		(void)rangeset_add(&ch->holes, first, end);
+	return r;
+}
+
+void
+chunk_cut(struct chunk *ch, uint64_t size)
+{
+	/* A tail: needs no memory. */
+	(void)rangeset_remove(&ch->holes, size, UINT64_MAX);
+	(void)rangeset_remove(&ch->present, size, UINT64_MAX);
+	ch->is_changed = true;
+}
+
+void
+chunk_find_holes(struct chunk *ch)
+{
+	struct stat st;
+
+	rangeset_clear(&ch->holes);
+	if (fstat(ch->fd, &st) < 0 ||
+	    (uint64_t)st.st_blocks * 512 >= rangeset_bytes(&ch->present))
+		return;
+	for (size_t i = 0; i < ch->present.count; i++) {
+		/* Without memory, those that are left take room. */
+		if (chunk_holes(ch, &ch->present.ranges[i], PAGE, &ch->holes) <
+		    0)
+			return;
+	}
+}
+
+/* ---- made ---- */
 
 /* Make a hole of [off, end). */
 static int

@@ -436,18 +436,35 @@ find_kept(struct entry *e, uint64_t off, uint64_t end, struct range *ret)
 	return found;
 }
 
+/* The next run of [off, end) to be punched: of what takes room, or, if all is
+ * to go, of what is present. */
+static bool
+next_to_punch(const struct chunk *ch, uint64_t off, uint64_t end, bool all,
+    uint64_t *ret_off, uint64_t *ret_end)
+{
+	if (all)
+		return rangeset_next_run(
+		    &ch->present, off, end, ret_off, ret_end);
+	if (!chunk_next_room(ch, off, end, ret_off, ret_end))
+		return false;
+	if (rangeset_has(&ch->holes, *ret_end, *ret_end + 1)) /* all of it */
+		*ret_end = chunk_block_start(*ret_end - 1) + CHUNK_BLOCK;
+	return true;
+}
+
 /*
- * Punch up to ${want} bytes out of [off, end), whole blocks, sparing what is
- * in use.
+ * Punch up to ${want} bytes (${all}: holes, too) out of [off, end), whole
+ * blocks, sparing what is in use.
  */
 static uint64_t
-punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
+punch_range(
+    struct entry *e, uint64_t off, uint64_t end, uint64_t want, bool all)
 {
 	struct range use = { 0 };
 	uint64_t run_off, run_end, freed = 0, before;
 
-	while (freed < want && rangeset_next_run(&e->chunk.present, off, end,
-				   &run_off, &run_end)) {
+	while (freed < want &&
+	       next_to_punch(&e->chunk, off, end, all, &run_off, &run_end)) {
 		run_off = chunk_block_start(run_off);
 		if (run_end - run_off > want - freed)
 			run_end = chunk_block_start(run_off + want - freed) +
@@ -466,20 +483,22 @@ punch_range(struct entry *e, uint64_t off, uint64_t end, uint64_t want)
 				continue;
 			}
 		}
-		before = rangeset_bytes(&e->chunk.present);
+		before = chunk_room(&e->chunk);
 		if (chunk_punch(&e->chunk, run_off, run_end) < 0)
 			break;
-		freed += before - rangeset_bytes(&e->chunk.present);
+		freed += before - chunk_room(&e->chunk);
 		off = run_end;
 	}
 	e->chunk.hand = off;
 	return freed;
 }
 
-/* Clean bytes of one open entry; the hand goes round the file. */
+/* Clean bytes of one open entry, ${want} UINT64_MAX: all of them; the hand goes
+ * round the file. */
 static uint64_t
 punch_entry(struct entry *e, uint64_t want)
 {
+	bool all = want == UINT64_MAX;
 	uint64_t hand, freed;
 
 	lock_take(&e->lock);
@@ -488,9 +507,9 @@ punch_entry(struct entry *e, uint64_t want)
 		return 0;
 	}
 	hand = e->chunk.hand;
-	freed = punch_range(e, hand, UINT64_MAX - CHUNK_BLOCK, want);
+	freed = punch_range(e, hand, UINT64_MAX - CHUNK_BLOCK, want, all);
 	if (freed < want)
-		freed += punch_range(e, 0, hand, want - freed);
+		freed += punch_range(e, 0, hand, want - freed, all);
 	lock_drop(&e->lock);
 	return freed;
 }

@@ -30,7 +30,7 @@ static int
 read_dirty(struct cache *c, const struct db_chunk *chunk, struct rangeset *ret,
     struct rangeset *lost)
 {
-	uint64_t size = chunk_file_size(c, chunk->node);
+	uint64_t size = chunk_file_size(c, chunk->node, NULL);
 	int r;
 
 	if (chunk->base_size == CHUNK_CUT)
@@ -74,7 +74,9 @@ store(
 	struct db_chunk now = *chunk;
 	int r = rangeset_pack(dirty, &packed);
 
-	now.bytes = rangeset_bytes(dirty);
+	(void)chunk_file_size(c, chunk->node, &now.bytes);
+	if (now.bytes > rangeset_bytes(dirty)) /* else it has holes */
+		now.bytes = rangeset_bytes(dirty);
 	now.present = packed.data;
 	now.present_len = packed.len;
 	now.dirty = packed.data;
@@ -83,8 +85,8 @@ store(
 		r = db_chunk_put(c->db, &now);
 	if (r == 0 && !c->is_same_boot)
 		r = db_crc_delete(c->db, chunk->node);
-	if (r == 0) /* it may be more, too */
-		atomic_fetch_add(&c->space.present, now.bytes - chunk->bytes);
+	if (r == 0)
+		space_changed(&c->space, chunk->bytes, now.bytes);
 	buf_fini(&packed);
 	return r;
 }
@@ -151,7 +153,7 @@ facts_reach(struct cache *c, const struct facts *f)
 {
 	uint64_t end = end_of(&f->lost);
 
-	return chunk_file_size(c, f->node) < end
+	return chunk_file_size(c, f->node, NULL) < end
 		   ? chunk_resize_file(c, f->node, end)
 		   : 0;
 }

@@ -58,13 +58,13 @@ static int
 note_locked(struct fetch *f, uint64_t off, size_t len)
 {
 	struct entry *e = f->entry;
-	uint64_t before = rangeset_bytes(&e->chunk.present), added;
+	uint64_t before = chunk_room(&e->chunk), added;
 	int r;
 
 	r = chunk_add(&e->chunk, off, len);
 	if (r < 0)
 		return r;
-	added = rangeset_bytes(&e->chunk.present) - before;
+	added = chunk_room(&e->chunk) - before;
 	f->reserved -= added < f->reserved ? added : f->reserved;
 	space_filled(&e->cache->space, added);
 	stats_add(&e->cache->stats, STAT_FETCHED_BYTES, len);
@@ -237,7 +237,7 @@ fetch_withdraw_locked(struct fetch *f)
 {
 	struct entry *e = f->entry;
 	struct space *space = &e->cache->space;
-	uint64_t had = rangeset_bytes(&e->chunk.present), gone;
+	uint64_t had = chunk_room(&e->chunk), gone;
 	uint64_t at = f->off, off, end;
 	int r = 0;
 
@@ -249,7 +249,7 @@ fetch_withdraw_locked(struct fetch *f)
 		r = chunk_withdraw(&e->chunk, off, end);
 		at = end;
 	}
-	gone = had - rangeset_bytes(&e->chunk.present);
+	gone = had - chunk_room(&e->chunk);
 	space_release(space, had - gone);
 	f->reserved += gone;
 	f->at = f->off;

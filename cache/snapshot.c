@@ -37,7 +37,7 @@ is_synced(const struct entry *e)
 uint64_t
 snapshot_room_locked(const struct entry *e)
 {
-	return is_needed(e) ? rangeset_bytes(&e->chunk.dirty) : 0;
+	return is_needed(e) ? chunk_room_of(&e->chunk, &e->chunk.dirty) : 0;
 }
 
 /* ---- the copy ---- */
@@ -91,7 +91,7 @@ copy_dirty(struct chunk *from, struct chunk *to)
 	for (size_t i = 0; r == 0 && i < dirty->count; i++) {
 		uint64_t at = dirty->ranges[i].off, off, end;
 
-		r = chunk_holes(from, &dirty->ranges[i], CHUNK_BLOCK, &holes);
+		r = chunk_holes(from, &dirty->ranges[i], 1, &holes);
 		while (r == 0 && rangeset_next_gap(&holes, at,
 				     dirty->ranges[i].end, &off, &end)) {
 			r = copy_range(from, to, off, end);
@@ -111,6 +111,26 @@ copy_bytes(struct entry *e, struct chunk *to)
 	if (ftruncate(to->fd, (off_t)e->size) < 0)
 		return -errno;
 	return copy_dirty(&e->chunk, to);
+}
+
+/* Those holes of ${from} that ${to} has, too. */
+static int
+copy_holes(const struct chunk *from, struct chunk *to)
+{
+	uint64_t off, end;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->holes.count; i++) {
+		const struct range *hole = &from->holes.ranges[i];
+
+		off = hole->off;
+		while (r == 0 && rangeset_next_run(&to->present, off, hole->end,
+				     &off, &end)) {
+			r = chunk_add_hole(to, off, end - off);
+			off = end;
+		}
+	}
+	return r;
 }
 
 /* What is known of them. */
@@ -135,7 +155,7 @@ copy_facts(struct entry *e, struct chunk *to)
 	}
 	to->base_size = e->chunk.base_size;
 	to->is_changed = true;
-	return r;
+	return r == 0 ? copy_holes(&e->chunk, to) : r;
 }
 
 /* From here on, after a kill, it is the file. */
@@ -178,7 +198,7 @@ snapshot_take_locked(struct entry *e)
 	r = copy_bytes(e, &copy);
 	if (r == 0)
 		r = copy_facts(e, &copy);
-	atomic_fetch_add(&c->space.present, rangeset_bytes(&copy.present));
+	space_changed(&c->space, 0, chunk_room(&copy));
 	if (r == 0 && is_synced(e))
 		r = chunk_sync(&copy);
 	if (r == 0)

@@ -33,3 +33,12 @@ space_freed(struct space *s, uint64_t len)
 {
 	take_away(&s->present, len);
 }
+
+void
+space_changed(struct space *s, uint64_t before, uint64_t after)
+{
+	if (after > before)
+		atomic_fetch_add(&s->present, after - before);
+	else
+		take_away(&s->present, before - after);
+}

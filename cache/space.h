@@ -31,4 +31,7 @@ void space_filled(struct space *s, uint64_t len);
 /* ${len} bytes are present no more. */
 void space_freed(struct space *s, uint64_t len);
 
+/* What was ${before} bytes is ${after} bytes now. */
+void space_changed(struct space *s, uint64_t before, uint64_t after);
+
 #endif

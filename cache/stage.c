@@ -398,7 +398,7 @@ gain(struct entry *e, int64_t now_ms)
 	lock_take(&e->lock);
 	if (may_stage(e) &&
 	    (e->unstaged_ms == 0 || now_ms - e->unstaged_ms >= AGAIN_MS))
-		bytes = rangeset_bytes(&e->chunk.dirty);
+		bytes = chunk_room_of(&e->chunk, &e->chunk.dirty);
 	lock_drop(&e->lock);
 	return bytes;
 }

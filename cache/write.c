@@ -150,11 +150,12 @@ withdraw_crcs(struct entry *e, uint64_t off, uint64_t end)
 	return r;
 }
 
-/* [off, end), which is in the chunk file, is present and dirty. */
+/* [off, end), which is in the chunk file, or is a hole there, is present and
+ * dirty. */
 static int
-note_locked(struct entry *e, uint64_t off, uint64_t end)
+note_locked(struct entry *e, uint64_t off, uint64_t end, bool is_hole)
 {
-	uint64_t before = rangeset_bytes(&e->chunk.present);
+	uint64_t before = chunk_room(&e->chunk);
 	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
 	int r;
 
@@ -163,10 +164,10 @@ note_locked(struct entry *e, uint64_t off, uint64_t end)
 		return r;
 	stats_add(&e->cache->stats, STAT_DIRTY_BYTES,
 	    rangeset_bytes(&e->chunk.dirty) - dirty);
-	r = chunk_add(&e->chunk, off, end - off);
+	r = is_hole ? chunk_add_hole(&e->chunk, off, end - off)
+		    : chunk_add(&e->chunk, off, end - off);
 	/* What was set aside is given back whole by who did. */
-	atomic_fetch_add(&e->cache->space.present,
-	    rangeset_bytes(&e->chunk.present) - before);
+	space_changed(&e->cache->space, before, chunk_room(&e->chunk));
 	return r;
 }
 
@@ -214,7 +215,7 @@ grow_locked(struct entry *e, uint64_t size)
 	if (r == 0 && ftruncate(e->chunk.fd, (off_t)size) < 0)
 		r = -errno;
 	if (r == 0)
-		r = note_locked(e, e->size, size);
+		r = note_locked(e, e->size, size, true);
 	if (r < 0)
 		return failed_locked(e, r);
 	e->size = size;
@@ -251,7 +252,7 @@ put_locked(struct entry *e, uint64_t off, const void *data, size_t len)
 	if (r < 0)
 		forget_locked(e, off, end);
 	if (r == 0)
-		r = note_locked(e, off, end);
+		r = note_locked(e, off, end, false);
 	if (r < 0)
 		return failed_locked(e, r);
 	if (end > e->size)
@@ -290,21 +291,20 @@ make_room_on_disk(struct cache *c, uint64_t len, struct waiter *w)
 	return r;
 }
 
-/* Room for a change of [off, end): also for the zeros before it, and for what
- * is set aside first. */
+/* Room for a change of ${len} bytes up to ${end}, and for what is set aside
+ * first.  Zeros before it, and those that are all of it, are a hole: that takes
+ * none. */
 static int
 reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
     uint64_t *ret)
 {
-	uint64_t size, aside;
-
-	lock_take(&e->lock);
-	size = e->size;
-	aside = snapshot_room_locked(e);
-	lock_drop(&e->lock);
 	if (end > S3_OBJECT_MAX)
 		return -EFBIG;
-	*ret = aside + (end > size + len ? end - size : len);
+	lock_take(&e->lock);
+	*ret = len + snapshot_room_locked(e);
+	lock_drop(&e->lock);
+	if (*ret == 0)
+		return 0;
 	return w == NULL ? evict_reserve(e->cache->evict, *ret)
 			 : make_room(e->cache, *ret, w);
 }
@@ -397,21 +397,19 @@ cut_locked(struct entry *e, uint64_t size, bool had_base)
 static int
 shrink_locked(struct entry *e, uint64_t size)
 {
-	uint64_t before = rangeset_bytes(&e->chunk.present);
+	uint64_t before = chunk_room(&e->chunk);
 	uint64_t dirty = rangeset_bytes(&e->chunk.dirty);
 	bool had_base = e->chunk.base_size > 0;
 	int r = withdraw_crcs(e, size, e->size);
 
 	if (r < 0)
 		return r;
+	chunk_cut(&e->chunk, size);
 	/* A tail: needs no memory. */
-	(void)rangeset_remove(&e->chunk.present, size, UINT64_MAX);
 	(void)rangeset_remove(&e->chunk.dirty, size, UINT64_MAX);
 	if (e->chunk.base_size > size)
 		e->chunk.base_size = size;
-	e->chunk.is_changed = true;
-	space_freed(
-	    &e->cache->space, before - rangeset_bytes(&e->chunk.present));
+	space_changed(&e->cache->space, before, chunk_room(&e->chunk));
 	stats_sub(&e->cache->stats, STAT_DIRTY_BYTES,
 	    dirty - rangeset_bytes(&e->chunk.dirty));
 	e->size = size;
@@ -499,7 +497,7 @@ punch_locked(struct entry *e, uint64_t off, uint64_t end)
 	    fallocate(e->chunk.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		(off_t)off, (off_t)(end - off)) < 0)
 		return -errno;
-	return note_locked(e, off, end);
+	return note_locked(e, off, end, true);
 }
 
 int
@@ -511,7 +509,7 @@ write_zero(
 	struct waiter own;
 	int r;
 
-	r = reserve(e, end, end - off, w, &room);
+	r = reserve(e, end, 0, w, &room);
 	if (r < 0)
 		return r;
 	if (w == NULL)

@@ -291,22 +291,6 @@ test_refused(void **state)
 	assert_nothing_left();
 }
 
-/* More than the cache can ever hold, in one piece: nothing is sent for it. */
-static void
-test_too_long_a_hole(void **state)
-{
-	struct cache_file *f;
-
-	(void)state;
-	f = create_big("f");
-	fill(f, 1, 0, MIB);
-	assert_int_equal(truncate_to(f, SIZE), -ENOSPC);
-	assert_int_equal(fake_objects(s3, ".pailfs/"), 0);
-	assert_int_equal(cache_file_flush(f, NULL), 0);
-	assert_int_equal(fake_size(s3, "f"), MIB);
-	cache_file_close(f);
-}
-
 /* What is read on both sides of unsent bytes, where nothing makes room. */
 static void
 test_read_without_room(void **state)
@@ -578,7 +562,6 @@ main(void)
 		T(test_lost),
 		T(test_not_deleted),
 		T(test_refused),
-		T(test_too_long_a_hole),
 		T(test_read_without_room),
 		T(test_conflict),
 		T(test_conflict_without_room),
