@@ -34,12 +34,12 @@ def expected_failures():
     return must, may
 
 
-def fsx(path, seed, count, artifacts):
+def fsx(path, seed, count, artifacts, config="fsx.toml"):
     """Start fsx on a new file; return the process and where it writes."""
     out = Path(artifacts) / f"fsx-{seed}.out"
     with open(out, "wb") as f:
         return subprocess.Popen(
-            [env.tool("fsx"), "-f", FOLDER / "fsx.toml", "-N", str(count),
+            [env.tool("fsx"), "-f", FOLDER / config, "-N", str(count),
              "-S", str(seed), "-P", str(artifacts), str(path)],
             stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
             env={**os.environ, "RUST_LOG": "info"}), out
