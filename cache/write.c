@@ -271,7 +271,7 @@ make_room(struct cache *c, uint64_t len, struct waiter *w)
 
 	for (;;) {
 		r = evict_for_write(c->evict, len, w);
-		if (r != -ENOSPC || len > c->config.size)
+		if (r != -ENOSPC)
 			return r;
 		if (may_cover && cover_hurry(c, again))
 			again = false;
@@ -298,15 +298,25 @@ static int
 reserve(struct entry *e, uint64_t end, uint64_t len, struct waiter *w,
     uint64_t *ret)
 {
+	uint64_t need, before = UINT64_MAX;
+	int r = -ENOSPC;
+
 	if (end > S3_OBJECT_MAX)
 		return -EFBIG;
-	lock_take(&e->lock);
-	*ret = len + snapshot_room_locked(e);
-	lock_drop(&e->lock);
-	if (*ret == 0)
-		return 0;
-	return w == NULL ? evict_reserve(e->cache->evict, *ret)
-			 : make_room(e->cache, *ret, w);
+	/* What was sent to make room need not be set aside any more. */
+	while (r == -ENOSPC) {
+		lock_take(&e->lock);
+		need = len + snapshot_room_locked(e);
+		lock_drop(&e->lock);
+		if (need >= before)
+			return r;
+		*ret = before = need;
+		if (need == 0)
+			return 0;
+		r = w == NULL ? evict_reserve(e->cache->evict, need)
+			      : make_room(e->cache, need, w);
+	}
+	return r;
 }
 
 /* What is to be written. */

@@ -342,6 +342,27 @@ test_set_aside(void **state)
 	assert_true(used() < SMALL);
 }
 
+/* What has no room to be set aside is sent, and then need not be. */
+static void
+test_too_long_to_set_aside(void **state)
+{
+	struct cache_file *f;
+
+	(void)state;
+	close_cache();
+	config.sync = CACHE_SYNC_FSYNC;
+	open_cache();
+	f = create(ROOT, "f", "");
+	fill(f, 1, 0, 11 * MIB);
+	assert_int_equal(cache_file_flush(f, NULL), 0);
+	fill(f, 2, 0, 4 * MIB);
+	assert_stored("f", 1, 0, 11 * MIB);
+	assert_int_equal(cache_file_sync(f, false, NULL), 0);
+	assert_stored("f", 2, 0, 4 * MIB);
+	assert_stored("f", 1, 4 * MIB, 11 * MIB);
+	cache_file_close(f);
+}
+
 /* ---- what is noted is what the file is ---- */
 
 #define STEPS  300
@@ -531,6 +552,7 @@ main(void)
 		T(test_found_again),
 		T(test_spared),
 		T(test_set_aside),
+		T(test_too_long_to_set_aside),
 		T(test_random),
 		T(test_killed_before),
 		T(test_killed_after),
