@@ -31,9 +31,9 @@ bool clone_has(
 /**
  * clone_release(c, key, w):
  * The object ${key} is about to be replaced or removed by our own hand: files
- * that are clones of it get bytes of their own, here or, where there is no room,
- * in a staging object.  The caller has marked the key busy.
- * Returns: 0; -EIO ...: one could not.
+ * that are clones of it get bytes of their own, here or, where there is no
+ * room, in a staging object.  The caller has marked the key busy. Returns: 0;
+ * -EIO ...: one could not.
  */
 int clone_release(struct cache *c, const char *key, struct waiter *w);
 

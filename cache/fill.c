@@ -63,6 +63,18 @@ kind_of_mode(const struct attrs *a, const struct s3_object *head)
 	}
 }
 
+/* Of an object that had ${known_ns} for its ctime, 0: that is not known. */
+static void
+set_times(struct row *row, const struct attrs *a, int64_t known_ns)
+{
+	row->atime_ns = a->has_atime ? a->atime_ns : 0;
+	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
+	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
+	/* A rename of ours, which copies the metadata as they are. */
+	if (row->ctime_ns < known_ns)
+		row->ctime_ns = known_ns;
+}
+
 /* Note ${a}, read from ${head}. */
 static int
 set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
@@ -78,12 +90,7 @@ set_attrs(struct row *row, const struct attrs *a, const struct s3_object *head)
 	row->uid = a->has_uid ? a->uid : UINT32_MAX;
 	row->gid = a->has_gid ? a->gid : UINT32_MAX;
 	row->rdev = a->has_rdev ? a->rdev : 0;
-	row->atime_ns = a->has_atime ? a->atime_ns : 0;
-	row->mtime_ns = a->has_mtime ? a->mtime_ns : 0;
-	row->ctime_ns = a->has_ctime ? a->ctime_ns : 0;
-	/* A rename of ours, which copies the metadata as they are. */
-	if (row->ctime_ns < ctime_ns)
-		row->ctime_ns = ctime_ns;
+	set_times(row, a, ctime_ns);
 	r = text_replace(&row->content_type, head->content_type);
 	if (r == 0)
 		r = text_replace(&row->token, a->token);
