@@ -201,6 +201,8 @@ chunk_open(struct cache *c, uint64_t node, struct chunk *ret)
 	}
 	mend_file(ret);
 	space_changed(&c->space, known, chunk_room(ret));
+	if (known != chunk_room(ret))
+		ret->is_changed = true;
 	/* A row for each file, so that no file is without an owner; if there
 	 * is no room for it now, later. */
 	r = chunk_flush(ret);

@@ -188,7 +188,7 @@ entries_find_unlinked(struct cache *c, const char *key)
 
 		lock_take(&e->lock);
 		if (e->is_unlinked && !e->is_only_copy && e->lost == 0 &&
-		    !entry_is_staged(e) && strcmp(e->key, key) == 0) {
+		    e->base_key == NULL && strcmp(e->key, key) == 0) {
 			entry_hold(e);
 			found = e;
 		}

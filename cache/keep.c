@@ -62,6 +62,20 @@ let_go(struct entry *e)
 	lock_drop(&e->lock);
 }
 
+/* Whether there would be room for all of it if nothing else were here: what is
+ * on its way to S3 takes none soon. */
+static bool
+may_fit(struct entry *e)
+{
+	uint64_t size = e->cache->config.size;
+	bool may;
+
+	lock_take(&e->lock);
+	may = e->size <= size - size / 8;
+	lock_drop(&e->lock);
+	return may;
+}
+
 /* It is open: all of it is to be here.  Returns: 0; 1 there is no room for it:
  * it is let go of; -errno. */
 static int
@@ -80,7 +94,7 @@ make_whole(struct entry *e, struct waiter *w)
 		e->is_only_copy = true;
 	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
-	if (r == -ENOSPC) {
+	if (r == -ENOSPC && !may_fit(e)) {
 		let_go(e);
 		return 1;
 	}

@@ -17,14 +17,15 @@ struct waiter;
 /**
  * keep_begin(c, row, always, w, ret):
  * The object of file ${row} is about to be removed or replaced: if it is open,
- * make all of it local, and keep it from eviction; what does not fit goes, and
+ * make all of it local, and keep it from eviction; what can never fit goes, and
  * the log is told.  Where the bucket keeps versions it stays in S3, and nothing
  * is fetched.  Who opens it from now on, while not all is here, waits for
  * keep_end().
  * ${always}: also of a version of which nothing is here or open.
  * Locks:   none is held.
  * Memory:  ${*ret} is a reference, or NULL: keep_end().
- * Returns: 0 (also if it is not open, or does not fit); -EIO; -EINTR.
+ * Returns: 0 (also if it is not open, or can never fit); -ENOSPC there is no
+ *     room for it now; -EIO; -EINTR.
  */
 int keep_begin(struct cache *c, const struct row *row, bool always,
     struct waiter *w, struct entry **ret);

@@ -9,6 +9,9 @@
 
 #include <unistd.h>
 
+#include "cache/entry.h"
+#include "cache/writeback.h"
+
 #define SIZE  (30 * MIB)
 #define ROOM  (12 * MIB)
 #define END_S 60
@@ -103,6 +106,62 @@ test_replace(void **state)
 	assert_gone(f);
 }
 
+/* ---- what would fit ---- */
+
+static void
+fill(struct cache_file *f, int count)
+{
+	static uint8_t data[MIB];
+
+	for (int i = 0; i < count; i++)
+		assert_int_equal(cache_file_write(f, (uint64_t)i * MIB, data,
+				     MIB, false, NULL),
+		    0);
+}
+
+static void
+send(const char *name)
+{
+	struct entry *e = entry_find(cache, get(ROOT, name).node);
+
+	assert_non_null(e);
+	lock_take(&e->lock);
+	writeback_bytes_locked(e);
+	lock_drop(&e->lock);
+	entry_put(e);
+}
+
+/* An upload takes all room: nothing is removed that could be kept. */
+static void
+test_no_room_now(void **state)
+{
+	struct cache_file *f, *other;
+	struct cache_bytes b;
+
+	(void)state;
+	fake_put(s3, "small", 4 * MIB, 1);
+	cache_file_close(open_large(CACHE_SYNC_CLOSE));
+	f = open_file(ROOT, "small");
+	other = create(ROOT, "other", "");
+	fill(other, 9);
+	fake_hold(s3, S3_CREATE_MULTIPART_UPLOAD, true);
+	send("other");
+	fake_wait_held(s3, 1);
+	assert_int_equal(cache_unlink(cache, ROOT, "small", NULL), -ENOSPC);
+	fake_hold(s3, S3_CREATE_MULTIPART_UPLOAD, false);
+	drain();
+	assert_true(fake_has(s3, "small"));
+	assert_int_equal(cache_unlink(cache, ROOT, "small", NULL), 0);
+	assert_false(fake_has(s3, "small"));
+	for (uint64_t off = 0; off < 4 * MIB; off += MIB) {
+		assert_int_equal(cache_file_read(f, off, MIB, NULL, &b), 0);
+		cache_bytes_put(cache, &b);
+	}
+	cache_file_close(f);
+	cache_file_close(other);
+	(void)alarm(0);
+}
+
 int
 main(void)
 {
@@ -111,6 +170,7 @@ main(void)
 		T(test_unlink_later),
 		T(test_unlink_of_another_name),
 		T(test_replace),
+		T(test_no_room_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
