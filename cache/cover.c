@@ -110,23 +110,19 @@ age_left(const struct entry *e)
 	return e->dirty_ms + max_ms - cache_now_ms(e->cache);
 }
 
-/*
- * Whether it may be published now.  What failed was asked for once, and is
- * tried again as it is.
- */
-static bool
-may_send(const struct entry *e)
+/* What failed was asked for once, and is tried again as it is. */
+bool
+cover_may_send(const struct entry *e)
 {
 	return e->covered_generation == e->generation || e->writers == 0 ||
-	       e->error_count > 0 ||
+	       e->asked_generation > e->sent_generation || e->error_count > 0 ||
 	       (e->cache->config.max_dirty_age_s > 0 && age_left(e) <= 0);
 }
 
 void
-cover_due(struct entry *e)
+cover_due_locked(struct entry *e)
 {
-	lock_take(&e->lock);
-	if (is_owing(e) && may_send(e)) {
+	if (is_owing(e) && cover_may_send(e)) {
 		e->is_late = false;
 		writeback_bytes_locked(e);
 	} else if (is_owing(e)) {
@@ -134,6 +130,13 @@ cover_due(struct entry *e)
 		if (e->cache->config.max_dirty_age_s > 0)
 			writeback_later_locked(e, age_left(e));
 	}
+}
+
+void
+cover_due(struct entry *e)
+{
+	lock_take(&e->lock);
+	cover_due_locked(e);
 	lock_drop(&e->lock);
 }
 

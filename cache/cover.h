@@ -29,8 +29,13 @@ int cover_locked(struct entry *e);
 /* Likewise, but they are not sent before somebody asks for it. */
 int cover_commit_locked(struct entry *e);
 
-/* The time of ${e} has come: send it if it may be.  Locks: none. */
+/* Whether what ${e} owes may be published now: no program is in the middle of
+ * it, or somebody waits for what there is.  Locks: the entry's is held. */
+bool cover_may_send(const struct entry *e);
+
+/* The time of ${e} has come: send it if it may be.  Locks: none; likewise. */
 void cover_due(struct entry *e);
+void cover_due_locked(struct entry *e);
 
 /* The flush of ${e} was asked for, and is left to the next mount, which finds
  * it covered.  On the pool.  Locks: none. */

@@ -65,6 +65,7 @@ struct entry {
 	uint64_t generation;         /* [e] counts local changes of the bytes */
 	uint64_t sent_generation;    /* [e] of them, in S3 */
 	uint64_t covered_generation; /* [e] of them, asked for by a close */
+	uint64_t asked_generation;   /* [e] of them, somebody waits for it */
 	uint64_t kept_generation;    /* [e] of them, safe in the local store */
 	int64_t dirty_ms;            /* [e] cache clock: since when something is
 					not in S3; 0: all is */

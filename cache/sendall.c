@@ -94,6 +94,7 @@ add_files(struct sending *s)
 		}
 		lock_take(&e->lock);
 		e->covered_generation = e->generation;
+		e->asked_generation = e->generation;
 		s->files[s->count++] = (struct file){ .entry = e,
 			.want = e->generation,
 			.errors = e->error_total };

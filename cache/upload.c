@@ -12,6 +12,7 @@
 #include "cache/clone.h"
 #include "cache/conflict.h"
 #include "cache/core.h"
+#include "cache/cover.h"
 #include "cache/entry.h"
 #include "cache/fetch.h"
 #include "cache/flush.h"
@@ -31,6 +32,9 @@
 
 /* The file is the loser of a conflict, and not kept aside yet. */
 #define CONFLICT_LEFT 2
+
+/* Another program has begun to write it since its flush was asked for. */
+#define NOT_COVERED 3
 
 /* Mark the key busy that the file has then. */
 static int
@@ -144,7 +148,7 @@ begin_row(struct flush *f)
 	return 0;
 }
 
-/* Freeze the file.  Returns: 0; 1 nothing is owed; CONFLICT_LEFT; -errno. */
+/* Freeze the file.  Returns: 0; 1 nothing is owed; the two above; -errno. */
 static int
 begin(struct flush *f)
 {
@@ -165,6 +169,9 @@ begin(struct flush *f)
 		      e->size == e->object_size && e->size > 0;
 	if (e->state == BYTES_CONFLICT && !e->is_superseded)
 		r = CONFLICT_LEFT;
+	else if (!e->is_unlinked && e->sent_generation < e->generation &&
+		 !cover_may_send(e))
+		r = NOT_COVERED;
 	else if (!e->is_unlinked && e->sent_generation < e->generation) {
 		f->etag = e->etag == NULL ? NULL : strdup(e->etag);
 		r = e->etag != NULL && f->etag == NULL ? -ENOMEM : begin_row(f);
@@ -435,7 +442,7 @@ flush_once(struct entry *e, bool *ret_moved)
 		r = flush_frozen(&f);
 	else if (r == CONFLICT_LEFT)
 		r = resolve(&f);
-	else if (r != -EAGAIN)
+	else if (r != -EAGAIN && r != NOT_COVERED)
 		parts_abort(e); /* it has no name any more */
 	stats_sub(&e->cache->stats, STAT_UPLOADS, 1);
 	lock_take(&e->lock);
@@ -497,6 +504,8 @@ upload_run(struct entry *e)
 		say(e, r);
 		if (e->sent_generation < e->generation)
 			writeback_retry_locked(e);
+	} else { /* what was not covered, once it is */
+		cover_due_locked(e);
 	}
 	waiter_wake_all(&e->waiters);
 	lock_drop(&e->lock);
@@ -519,6 +528,7 @@ await_locked(struct entry *e, unsigned errors, struct waiter *w)
 	int r = 0;
 
 	e->covered_generation = want;
+	e->asked_generation = want;
 	while (r == 0 && !e->is_unlinked && is_awaited(e, want)) {
 		if ((int)(e->error_total - errors) > 0)
 			return e->error;
@@ -557,6 +567,7 @@ upload_post(struct entry *e)
 	lock_take(&e->lock);
 	/* One that is under way may be of less than what is there now. */
 	errors = e->error_total + (e->is_flushing ? 1 : 0);
+	e->asked_generation = e->generation;
 	writeback_bytes_locked(e);
 	lock_drop(&e->lock);
 	return errors;

@@ -11,7 +11,7 @@
 
 #include "cache/entry.h"
 #include "cache/keylock.h"
-#include "cache/writeback.h"
+#include "cache/upload.h"
 
 #define COUNT 40 /* more than the pool has threads */
 #define END_S 30 /* or else they wait for each other */
@@ -71,9 +71,7 @@ pair_fini(struct pair *p)
 static void
 start_flush(struct entry *e)
 {
-	lock_take(&e->lock);
-	writeback_bytes_locked(e);
-	lock_drop(&e->lock);
+	(void)upload_post(e);
 }
 
 /* All threads flush sources; the flushes of their clones are queued. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cache/entry.h"
-#include "cache/writeback.h"
+#include "cache/upload.h"
 
 #define COUNT  2  /* as many as there are buffers for readers' bytes */
 #define END_S  60 /* or else they wait for each other */
@@ -66,9 +66,7 @@ target_init(struct target *t, const char *name, struct cache_file *from)
 	assert_non_null(t->entry);
 	assert_int_equal(
 	    cache_file_write(t->to, CHANGE, data, MIB, false, NULL), 0);
-	lock_take(&t->entry->lock);
-	writeback_bytes_locked(t->entry);
-	lock_drop(&t->entry->lock);
+	(void)upload_post(t->entry);
 	target_wait(t, false);
 }
 

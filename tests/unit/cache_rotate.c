@@ -13,7 +13,7 @@
 
 #include "cache/entry.h"
 #include "cache/owed.h"
-#include "cache/writeback.h"
+#include "cache/upload.h"
 #include "s3/base/wait.h"
 
 #define LOGS  20   /* two flushes each wait for a rename: more than threads */
@@ -39,9 +39,7 @@ want(const char *file)
 	struct entry *e = entry_find(cache, get(ROOT, file).node);
 
 	assert_non_null(e);
-	lock_take(&e->lock);
-	writeback_bytes_locked(e);
-	lock_drop(&e->lock);
+	(void)upload_post(e);
 	entry_put(e);
 }
 
