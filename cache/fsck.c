@@ -84,8 +84,10 @@ fsck_each_row(struct fsck *f, fsck_row_fn *fn)
 {
 	AUTO_FREE struct batch *b = calloc(1, sizeof(*b));
 	uint64_t after;
-	int r = b == NULL ? -ENOMEM : 0;
+	int r = 0;
 
+	if (b == NULL)
+		return -ENOMEM;
 	while (r == 0) {
 		after = b->last;
 		b->count = 0;

@@ -307,7 +307,9 @@ take_key(struct entry *e, struct keylock *ret)
 		lock_take(&e->lock);
 		key = strdup(e->key);
 		lock_drop(&e->lock);
-		r = key == NULL ? -ENOMEM : keylock_look(keys, key, NULL, ret);
+		if (key == NULL)
+			return -ENOMEM;
+		r = keylock_look(keys, key, NULL, ret);
 		if (r < 0)
 			break;
 		lock_take(&e->lock);
@@ -545,8 +547,11 @@ int
 stages_new(struct cache *c, struct stages **ret)
 {
 	struct stages *s = calloc(1, sizeof(*s));
-	int r = s == NULL ? -ENOMEM : make_folder(c, &s->folder);
+	int r;
 
+	if (s == NULL)
+		return -ENOMEM;
+	r = make_folder(c, &s->folder);
 	if (r < 0) {
 		free(s);
 		return r;
