@@ -189,48 +189,6 @@ deliver(struct control *c, struct client *client, json_t *request,
 }
 
 static json_t *
-do_get(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_GET);
-}
-
-static json_t *
-do_keys(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_KEYS);
-}
-
-static json_t *
-do_uploads(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_UPLOADS);
-}
-
-static json_t *
-do_flush(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_FLUSH);
-}
-
-static json_t *
-do_drop(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_DROP);
-}
-
-static json_t *
-do_warm(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_WARM);
-}
-
-static json_t *
-do_evict(struct control *c, struct client *client, json_t *request)
-{
-	return deliver(c, client, request, DELIVERY_EVICT);
-}
-
-static json_t *
 do_fsck(struct control *c, struct client *client, json_t *request)
 {
 	return deliver(c, client, request,
@@ -242,22 +200,23 @@ static const struct {
 	const char *name;
 	json_t *(*run)(
 	    struct control *c, struct client *client, json_t *request);
+	enum delivery_kind kind; /* run NULL: what comes from S3 */
 } commands[] = {
-	{ "status", do_status },
-	{ "odd", do_odd },
-	{ "conflicts", do_conflicts },
-	{ "drain", do_drain },
-	{ "get", do_get },
-	{ "keys", do_keys },
-	{ "uploads", do_uploads },
-	{ "flush", do_flush },
-	{ "drop", do_drop },
-	{ "warm", do_warm },
-	{ "evict", do_evict },
-	{ "remount", do_remount },
-	{ "fsck", do_fsck },
-	{ "wait", do_wait },
-	{ "log_level", do_log_level },
+	{ "status", .run = do_status },
+	{ "odd", .run = do_odd },
+	{ "conflicts", .run = do_conflicts },
+	{ "drain", .run = do_drain },
+	{ "get", .kind = DELIVERY_GET },
+	{ "keys", .kind = DELIVERY_KEYS },
+	{ "uploads", .kind = DELIVERY_UPLOADS },
+	{ "flush", .kind = DELIVERY_FLUSH },
+	{ "drop", .kind = DELIVERY_DROP },
+	{ "warm", .kind = DELIVERY_WARM },
+	{ "evict", .kind = DELIVERY_EVICT },
+	{ "remount", .run = do_remount },
+	{ "fsck", .run = do_fsck },
+	{ "wait", .run = do_wait },
+	{ "log_level", .run = do_log_level },
 };
 
 /* ${line}, and answer it, unless the connection went to who does. */
@@ -272,7 +231,9 @@ run_line(struct control *c, struct client *client, const char *line)
 			   i < sizeof(commands) / sizeof(commands[0]);
 	     i++) {
 		is_known = strcmp(commands[i].name, name) == 0;
-		if (is_known)
+		if (is_known && commands[i].run == NULL)
+			result = deliver(c, client, request, commands[i].kind);
+		else if (is_known)
 			result = commands[i].run(c, client, request);
 	}
 	json_decref(request);
