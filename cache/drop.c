@@ -4,9 +4,9 @@
  * all of it (façade).
  *
  * Role:    pailctl drop; and evict, for which only bytes go.  Rows stay, for
- * nodes and inode numbers do; what they say is believed no longer, and the
- * kernel is told to ask again. Threads: the caller's.  What is changed
- * meanwhile stays as it is.
+ *          nodes and inode numbers do; what they say is believed no longer,
+ *          and the kernel is told to ask again.
+ * Threads: the caller's.  What is changed meanwhile stays as it is.
  */
 #include "cache/drop.h"
 

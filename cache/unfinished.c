@@ -28,9 +28,9 @@
 #include "s3/base/log.h"
 #include "s3/base/text.h"
 
-#define LOST_MAX                                                               \
-	1024 /* bytes, of the text that says what is lost: all                 \
-		metadata has 2048 */
+/* Of the text that says what is lost: all metadata has 2048 bytes. */
+#define LOST_MAX 1024
+
 #define PATH_LIMIT ((size_t)64 << 10) /* of a path that is told */
 #define NAMES_MAX  100 /* tried, where one of that second is taken */
 
