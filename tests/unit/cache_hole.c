@@ -8,12 +8,12 @@
  *          and facts.c where they count what takes room.
  */
 #include "tests/unit/crash.h"
+#include "tests/unit/pieces.h"
 
 #include <unistd.h>
 
 #include "cache/admin.h"
 #include "cache/entry.h"
-#include "s3/base/wait.h"
 
 #define CACHE (12 * MIB)
 #define SIZE  (40 * MIB)
@@ -41,80 +41,11 @@ set_up_hole(void **state)
 
 /* ---- bytes ---- */
 
-static uint8_t piece[MIB];
-
-/* A MiB of ${seed}, or zeros if that is 0. */
-static const uint8_t *
-bytes_at(unsigned seed, uint64_t off)
-{
-	for (uint64_t i = 0; i < MIB; i++)
-		piece[i] = seed == 0 ? 0 : fake_byte(seed, off + i);
-	return piece;
-}
-
-static int
-try_fill(struct cache_file *f, unsigned seed, uint64_t off, uint64_t end)
-{
-	struct waiter w;
-	int r = 0;
-
-	waiter_init(&w);
-	for (; r == 0 && off < end; off += MIB)
-		r = cache_file_write(
-		    f, off, bytes_at(seed, off), MIB, false, &w);
-	waiter_fini(&w);
-	return r;
-}
-
-static void
-fill(struct cache_file *f, unsigned seed, uint64_t off, uint64_t end)
-{
-	assert_int_equal(try_fill(f, seed, off, end), 0);
-}
-
-static int
-truncate_to(struct cache_file *f, uint64_t size)
-{
-	const struct cache_set set = { .what = CACHE_SET_SIZE, .size = size };
-	struct cache_attr attr;
-	struct waiter w;
-	int r;
-
-	waiter_init(&w);
-	r = cache_setattr(cache, get(ROOT, "f").node, f, &set, &w, &attr);
-	waiter_fini(&w);
-	return r;
-}
-
 static int
 punch(struct cache_file *f, uint64_t off, uint64_t end)
 {
 	return cache_file_allocate(f,
 	    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, end - off, NULL);
-}
-
-static void
-assert_bytes(struct cache_file *f, unsigned seed, uint64_t off, uint64_t end)
-{
-	struct cache_bytes bytes;
-
-	for (; off < end; off += MIB) {
-		assert_int_equal(cache_file_read(f, off, MIB, NULL, &bytes), 0);
-		assert_int_equal(bytes.len, MIB);
-		assert_memory_equal(bytes.data, bytes_at(seed, off), MIB);
-		cache_bytes_put(cache, &bytes);
-	}
-}
-
-static void
-assert_stored(const char *key, unsigned seed, uint64_t off, uint64_t end)
-{
-	static uint8_t got[MIB];
-
-	for (; off < end; off += MIB) {
-		fake_read(s3, key, off, got, MIB);
-		assert_memory_equal(got, bytes_at(seed, off), MIB);
-	}
 }
 
 /* Zeros, but for the MiB at POKE. */
